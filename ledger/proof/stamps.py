@@ -1,0 +1,268 @@
+"""Which tokens count, and the bounds on time that they give.
+
+A token that is malformed, forged or over other bytes is refuted. One that is good in itself but
+fails the verifier's trust (unknown TSA, revoked, weak, outside its window) is *not counted*: one
+authority going bad years later must not sink a bundle that k others carry.
+"""
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from ledger.errors import MalformedError, VerificationError
+from ledger.proof.bundle import Bundle
+from ledger.proof.trust import Trust, TrustedTsa
+from ledger.proof.verdict import Finding, Outcome, TokenReport
+from ledger.timestamp.path import TrustedPath, check_path
+from ledger.timestamp.token import (
+    Token,
+    check_strength,
+    check_token,
+    openssl_verifiable,
+    parse_token,
+)
+
+_PEM = re.compile(
+    rb"-----BEGIN CERTIFICATE-----\n((?:[A-Za-z0-9+/=]{1,76}\n)+)-----END CERTIFICATE-----\n"
+)
+
+_HASHES: Mapping[str, Callable[[bytes], bytes]] = {
+    "sha256": lambda content: hashlib.sha256(content).digest(),
+    "sha384": lambda content: hashlib.sha384(content).digest(),
+    "sha512": lambda content: hashlib.sha512(content).digest(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CountedTime:
+    """A token that counts: whose it is, and its time with the uncertainty on both sides."""
+
+    tsa: str
+    signer_spki: bytes
+    path: str
+    size: int | None
+    gen_time: datetime
+    accuracy: timedelta
+    development: bool
+
+    @property
+    def latest(self) -> datetime:
+        """The stamped bytes existed at this moment: genTime + accuracy."""
+        return self.gen_time + self.accuracy
+
+    @property
+    def earliest(self) -> datetime:
+        """The token did not exist before this moment: genTime - accuracy."""
+        return self.gen_time - self.accuracy
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One token's finding, its report, and its counted time (None if it does not count)."""
+
+    findings: tuple[Finding, ...]
+    report: TokenReport | None
+    counted: CountedTime | None
+
+
+def read_certificates(bundle: Bundle) -> tuple[bytes, ...]:
+    """DER of the certificates under ``material/``; MalformedError names the bad file."""
+    found = []
+    for path, fields in bundle.of_kind("certificate"):
+        match = _PEM.fullmatch(bundle.files[path])
+        if match is None:
+            raise MalformedError(f"{path} is not one PEM certificate")
+        try:
+            der = base64.b64decode(match[1].replace(b"\n", b""), validate=True)
+        except ValueError as error:
+            raise MalformedError(f"{path} is not base64") from error
+        if hashlib.sha256(der).hexdigest()[:16] != fields["hash"]:
+            raise MalformedError(f"{path} holds a certificate of another name")
+        found.append(der)
+    return tuple(found)
+
+
+def format_certificate(der: bytes) -> tuple[str, bytes]:
+    """Path in the bundle and PEM bytes of a certificate."""
+    text = base64.b64encode(der).decode("ascii")
+    lines = "".join(f"{text[i : i + 64]}\n" for i in range(0, len(text), 64))
+    pem = f"-----BEGIN CERTIFICATE-----\n{lines}-----END CERTIFICATE-----\n"
+    return f"material/{hashlib.sha256(der).hexdigest()[:16]}.pem", pem.encode("ascii")
+
+
+class Judge:
+    """Judges tokens under one trust file and one bundle's certificates."""
+
+    def __init__(self, trust: Trust, certificates: Sequence[bytes]) -> None:
+        self._trust = trust
+        self._certificates = tuple(certificates)
+        pinned = {tsa.anchor for tsa in trust.tsas}
+        self._anchors = tuple(
+            der for der in self._certificates if hashlib.sha256(der).digest() in pinned
+        )
+
+    def judge_stamp(self, path: str, tsa: str, size: int, response: bytes, over: bytes) -> Judged:
+        """The token in ``response`` as a stamp over the signed file ``over`` of tree ``size``."""
+        return self._judge(path, tsa, size, response, over)
+
+    def judge_not_before(self, path: str, content: bytes) -> Judged:
+        """A token as proof that what names its hash was made later; its imprint is not used."""
+        return self._judge(path, "", None, content, None)
+
+    def _judge(
+        self, path: str, tsa: str, size: int | None, content: bytes, over: bytes | None
+    ) -> Judged:
+        step = "stamp" if size is not None else "time.not-before"
+        about = {"path": path, "tsa": tsa}
+        try:
+            token = parse_token(content)
+            imprint = None if over is None else _imprint(token, over)
+            signer = check_token(token, imprint=imprint, certificates=self._certificates)
+        except MalformedError as error:
+            values = about | {"reason": str(error)}
+            finding = Finding(step, Outcome.REFUTED, "malformed", values, tsa=tsa or None)
+            return Judged((finding,), None, None)
+        except VerificationError as error:
+            values = about | {"reason": str(error)}
+            finding = Finding(step, Outcome.REFUTED, "forged", values, tsa=tsa or None)
+            return Judged((finding,), None, None)
+        try:
+            believed, trusted = self._trusted(token, signer)
+        except VerificationError as error:
+            values = about | {"reason": str(error)}
+            finding = Finding(step, Outcome.UNCHECKED, "not-counted", values, tsa=tsa or None)
+            return Judged((finding,), _report(path, tsa, size, token, None, str(error)), None)
+        counted = _counted(path, size, token, signer, believed)
+        report = _report(path, believed.name, size, token, counted, None)
+        if size is None:
+            return Judged((), report, counted)
+        return Judged(_counted_findings(path, counted, trusted), report, counted)
+
+    def _trusted(self, token: Token, signer: bytes) -> tuple[TrustedTsa, TrustedPath]:
+        """The TSA this token is of; VerificationError says why the verifier does not count it."""
+        check_strength(token, signer)
+        intermediates = (*token.certificates, *self._certificates)
+        path = check_path(signer, intermediates, self._anchors, token.gen_time)
+        tsa = self._trust.tsa_of(path.anchor)
+        if tsa is None:
+            raise VerificationError("no path to a pinned anchor")
+        _check_limits(tsa, token, signer)
+        names = {token.imprint_algorithm.lower(), token.signature_algorithm.lower()}
+        for weak in self._trust.weak:
+            if token.gen_time >= weak.moment and any(weak.algorithm in name for name in names):
+                raise VerificationError(f"weak: {weak.algorithm} by the trust file")
+        return tsa, path
+
+
+def _check_limits(tsa: TrustedTsa, token: Token, signer: bytes) -> None:
+    """The trust file's own limits on a TSA."""
+    if tsa.policy_oid is not None and token.policy != tsa.policy_oid:
+        raise VerificationError(f"policy {token.policy}, want {tsa.policy_oid}")
+    if tsa.signer_spki is not None and _spki(signer) != tsa.signer_spki:
+        raise VerificationError("signer key is not the pinned one")
+    if tsa.valid_from is not None and token.gen_time < tsa.valid_from:
+        raise VerificationError(f"time before the trusted window of {tsa.name}")
+    if tsa.valid_to is not None and token.gen_time > tsa.valid_to:
+        raise VerificationError(f"time after the trusted window of {tsa.name}")
+    if token.is_development and not tsa.development:
+        raise VerificationError("development TSA: proves nothing")
+
+
+def upper_bounds(times: Iterable[CountedTime]) -> list[CountedTime]:
+    """For each TSA its earliest ``latest``, ascending; a signer key counts once."""
+    return _one_per_tsa(sorted(times, key=lambda time: time.latest))
+
+
+def lower_bounds(times: Iterable[CountedTime]) -> list[CountedTime]:
+    """For each TSA its latest ``earliest``, descending; a signer key counts once."""
+    return _one_per_tsa(sorted(times, key=lambda time: time.earliest, reverse=True))
+
+
+def _one_per_tsa(ordered: Sequence[CountedTime]) -> list[CountedTime]:
+    names: set[str] = set()
+    keys: set[bytes] = set()
+    kept = []
+    for time in ordered:
+        if time.tsa not in names and time.signer_spki not in keys:
+            kept.append(time)
+        names.add(time.tsa)
+        keys.add(time.signer_spki)
+    return kept
+
+
+def _counted(
+    path: str, size: int | None, token: Token, signer: bytes, tsa: TrustedTsa
+) -> CountedTime:
+    accuracy = token.accuracy if token.accuracy is not None else tsa.accuracy_default
+    return CountedTime(
+        tsa=tsa.name,
+        signer_spki=_spki(signer),
+        path=path,
+        size=size,
+        gen_time=token.gen_time,
+        accuracy=accuracy,
+        development=token.is_development or tsa.development,
+    )
+
+
+def _counted_findings(
+    path: str, counted: CountedTime, trusted: TrustedPath
+) -> tuple[Finding, ...]:
+    values = {"path": path, "tsa": counted.tsa}
+    code = "development" if counted.development else "counted"
+    stamp = Finding("stamp", Outcome.PROVEN, code, values, tsa=counted.tsa)
+    good = trusted.revocation == "good"
+    revocation = Finding(
+        "revocation",
+        Outcome.PROVEN if good else Outcome.UNCHECKED,
+        "good" if good else "no-material",
+        {"tsa": counted.tsa},
+        tsa=counted.tsa,
+    )
+    return stamp, revocation
+
+
+def _report(
+    path: str,
+    tsa: str,
+    size: int | None,
+    token: Token,
+    counted: CountedTime | None,
+    reason: str | None,
+) -> TokenReport:
+    accuracy = counted.accuracy if counted else token.accuracy or timedelta()
+    return TokenReport(
+        path=path,
+        tsa=tsa,
+        size=size or 0,
+        gen_time=token.gen_time,
+        accuracy=accuracy,
+        serial=str(token.serial),
+        policy=token.policy,
+        counted=counted is not None,
+        development=token.is_development or (counted is not None and counted.development),
+        openssl_verifiable=openssl_verifiable(token),
+        reason=reason,
+    )
+
+
+def _imprint(token: Token, over: bytes) -> bytes:
+    digest = _HASHES.get(token.imprint_algorithm)
+    if digest is None:
+        raise VerificationError(f"imprint algorithm {token.imprint_algorithm} is not supported")
+    return digest(over)
+
+
+def _spki(certificate: bytes) -> bytes:
+    try:
+        key = x509.load_der_x509_certificate(certificate).public_key()
+    except (ValueError, TypeError) as error:
+        raise VerificationError("signer certificate holds no readable key") from error
+    spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(spki).digest()
