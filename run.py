@@ -118,7 +118,8 @@ class Environment:
         and its pip lives on, the next run waits for that too (not on Windows).
         """
         self.folder.mkdir(exist_ok=True)
-        if not self.turn_file.exists() and any(self.folder.iterdir()):
+        # In this order: whatever run.py puts there comes after the file of the turn.
+        if any(self.folder.iterdir()) and not self.turn_file.exists():
             message = f"{self.folder} is there and was not made by run.py"
             raise SetupError(message, "rename or remove it, and run this again")
         with self.turn_file.open("ab") as file:
@@ -148,7 +149,7 @@ class Environment:
         packages = sysconfig.get_path("purelib", "venv", {"base": str(self.folder)})
         root = str(self.root)
         # Before 3.13 a .pth file is read in the locale's encoding, which may change: keep to ASCII.
-        line = root if root.isascii() else f"import sys; sys.path.append({ascii(root)})"
+        line = root if root.isascii() else f"import sys; sys.path.append({root!a})"
         Path(packages, "tallystick.pth").write_text(f"{line}\n", encoding="ascii")
         if os.name == "nt":
             line = f'@"%~dp0python.exe" -P -c "{ENTRY}" %*\r\n'
