@@ -1,0 +1,278 @@
+"""The tree cut into tiles, and entries in bundles (c2sp.org/tlog-tiles).
+
+>>> format_tile_path(Tile(level=0, index=1234, width=5))
+'tile/0/x001/234.p/5'
+>>> parse_entry_bundle(format_entry_bundle([b"a", b"bc"]))
+(b'a', b'bc')
+
+A tile of level l holds up to 256 neighbouring hashes of subtrees over 256^l leaves; the hash of a
+full tile is one hash in a tile of the level above. A tile grows only at its end and never changes
+otherwise, so a narrower tile is a prefix of a wider one.
+
+Nothing here checks that tiles are true: a proof made from wrong tiles does not verify, and who
+signs a root computes it from the tiles that were stored.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from ledger.errors import MalformedError
+from ledger.tlog.merkle import (
+    HASH_SIZE,
+    MAX_SIZE,
+    Hash,
+    HashReader,
+    Node,
+    TreeHead,
+    root_of_leaves,
+    tree_root,
+)
+
+TILE_HEIGHT = 8
+TILE_WIDTH = 256
+"""The one height of c2sp.org/tlog-tiles, and its width, 2^8."""
+
+MAX_ENTRY_BYTES = 0xFFFF
+"""An entry's length in a bundle is a uint16."""
+
+MAX_BUNDLE_BYTES = TILE_WIDTH * (2 + MAX_ENTRY_BYTES)
+"""A full bundle of the longest entries."""
+
+_INDEX = r"(?P<index>(?:x[0-9]{3}/){0,6}[0-9]{3})(?:\.p/(?P<width>[1-9][0-9]{0,2}))?"
+_TILE_PATH = re.compile(rf"tile/(?P<level>[0-9])/{_INDEX}")
+_ENTRIES_PATH = re.compile(rf"tile/entries/{_INDEX}")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Tile:
+    """The hashes [index * 256, index * 256 + width) of the subtrees over 256^level leaves.
+
+    ``width`` is 1 to 256; 256 is a full tile. ValueError if no log of MAX_SIZE leaves has it.
+    """
+
+    level: int
+    index: int
+    width: int
+
+    def __post_init__(self) -> None:
+        if self.level < 0 or self.index < 0 or not 1 <= self.width <= TILE_WIDTH:
+            raise ValueError(f"there is no {self}")
+        if (self.index * TILE_WIDTH + self.width) << TILE_HEIGHT * self.level > MAX_SIZE:
+            raise ValueError(f"{self} is beyond the largest tree")
+
+    @property
+    def size_bytes(self) -> int:
+        """The length of the tile's content."""
+        return self.width * HASH_SIZE
+
+
+TileReader: TypeAlias = Callable[[Sequence[Tile]], Sequence[bytes]]
+"""Answers the contents of the tiles asked for, in that order, each of ``tile.size_bytes``."""
+
+
+def format_tile_path(tile: Tile) -> str:
+    """The path of ``tile`` below a log's prefix: ``tile/<L>/<N>[.p/<W>]``."""
+    return f"tile/{tile.level}/{_format_index(tile.index, tile.width)}"
+
+
+def parse_tile_path(text: str) -> Tile:
+    """The tile that ``text`` names. Raises MalformedError, also for tiles no log can have."""
+    match = _TILE_PATH.fullmatch(text)
+    if match is None:
+        raise MalformedError(f"{text[:80]!r} is not a tile path")
+    try:
+        tile = Tile(int(match["level"]), *_parse_index(match))
+    except ValueError as error:
+        raise MalformedError(f"{text!r} names no tile") from error
+    if format_tile_path(tile) != text:
+        raise MalformedError(f"{text!r} is not written as {format_tile_path(tile)!r}")
+    return tile
+
+
+def format_entries_path(index: int, width: int) -> str:
+    """The path of entry bundle ``index`` with ``width`` entries, 256 for a full one.
+
+    ValueError if no log has it.
+    """
+    tile = Tile(0, index, width)
+    return f"tile/entries/{_format_index(tile.index, tile.width)}"
+
+
+def parse_entries_path(text: str) -> tuple[int, int]:
+    """Index and width of the entry bundle that ``text`` names. Raises MalformedError."""
+    match = _ENTRIES_PATH.fullmatch(text)
+    if match is None:
+        raise MalformedError(f"{text[:80]!r} is not an entry bundle path")
+    index, width = _parse_index(match)
+    try:
+        canonical = format_entries_path(index, width)
+    except ValueError as error:
+        raise MalformedError(f"{text!r} names no entry bundle") from error
+    if canonical != text:
+        raise MalformedError(f"{text!r} is not written as {canonical!r}")
+    return index, width
+
+
+def format_entry_bundle(entries: Sequence[bytes]) -> bytes:
+    """1 to 256 ``entries`` as a bundle: each after its length, a big-endian uint16.
+
+    ValueError for no entries, too many, or one longer than 65535 bytes.
+    """
+    if not 1 <= len(entries) <= TILE_WIDTH:
+        raise ValueError(f"bundle of {len(entries)} entries, want 1 to {TILE_WIDTH}")
+    parts: list[bytes] = []
+    for entry in entries:
+        if len(entry) > MAX_ENTRY_BYTES:
+            raise ValueError(f"entry has {len(entry)} bytes, want at most {MAX_ENTRY_BYTES}")
+        parts += (len(entry).to_bytes(2, "big"), entry)
+    return b"".join(parts)
+
+
+def parse_entry_bundle(content: bytes) -> tuple[bytes, ...]:
+    """The 1 to 256 entries of a bundle. Raises MalformedError."""
+    entries: list[bytes] = []
+    position = 0
+    while position < len(content):
+        if len(entries) == TILE_WIDTH:
+            raise MalformedError(f"entry bundle goes on after {TILE_WIDTH} entries")
+        start = position + 2
+        stop = start + int.from_bytes(content[position:start], "big")
+        if start > len(content) or stop > len(content):
+            raise MalformedError(f"entry bundle ends inside entry {len(entries)}")
+        entries.append(content[start:stop])
+        position = stop
+    if not entries:
+        raise MalformedError("entry bundle is empty")
+    return tuple(entries)
+
+
+def tiles_of(size: int) -> Iterator[Tile]:
+    """Every tile of a log of ``size`` leaves, level by level from the leaves, left to right.
+
+    ValueError if ``size`` is out of range.
+    """
+    _require_size(size)
+    level = 0
+    while size >> TILE_HEIGHT * level:
+        full, partial = divmod(size >> TILE_HEIGHT * level, TILE_WIDTH)
+        for index in range(full):
+            yield Tile(level, index, TILE_WIDTH)
+        if partial:
+            yield Tile(level, full, partial)
+        level += 1
+
+
+def tile_hash_reader(size: int, read_tiles: TileReader) -> HashReader:
+    """A reader over the tiles of a log of ``size`` leaves.
+
+    Each read makes one call to ``read_tiles`` for all tiles needed, each at its width in a log of
+    this size, in order and without repeats. ValueError for a node beyond ``size``; MalformedError
+    if a tile is answered with a wrong length.
+    """
+    _require_size(size)
+
+    def read(nodes: Sequence[Node]) -> Sequence[Hash]:
+        places = [_place(node, size) for node in nodes]
+        tiles = sorted({tile for tile, _, _ in places})
+        contents = _read_checked(tiles, read_tiles)
+        return [root_of_leaves(_hashes(contents[tile])[start:stop]) for tile, start, stop in places]
+
+    return read
+
+
+def extend_tiles(
+    old_size: int, leaves: Sequence[Hash], read_tiles: TileReader
+) -> tuple[dict[Tile, bytes], TreeHead]:
+    """Append ``leaves`` (hashes) to a log of ``old_size``: the tiles to write, and the new head.
+
+    Makes one call to ``read_tiles`` for the partial tiles on the right edge of the old tree, none
+    if there are none. Returns every tile that is new or wider than before, at its new width. That
+    the tiles read belong to the old signed root is NOT checked: compare ``tree_root`` first.
+    ValueError if the tree would be too large; MalformedError if a tile has a wrong length.
+    """
+    new_size = old_size + len(leaves)
+    _require_size(old_size)
+    _require_size(new_size)
+    old_edge = _right_edge(old_size)
+    old = _read_checked(list(old_edge.values()), read_tiles)
+    written: dict[Tile, bytes] = {}
+    edge: dict[tuple[int, int], bytes] = {
+        (tile.level, tile.index): content for tile, content in old.items()
+    }
+    grown: Sequence[Hash] = leaves
+    level = 0
+    while grown:
+        first = (old_size >> TILE_HEIGHT * level) // TILE_WIDTH
+        hashes = [*_hashes(edge.get((level, first), b"")), *grown]
+        above: list[Hash] = []
+        for offset in range(0, len(hashes), TILE_WIDTH):
+            part = hashes[offset : offset + TILE_WIDTH]
+            tile = Tile(level, first + offset // TILE_WIDTH, len(part))
+            written[tile] = edge[level, tile.index] = b"".join(part)
+            if tile.width == TILE_WIDTH:
+                above.append(root_of_leaves(part))
+        grown = above
+        level += 1
+    reader = tile_hash_reader(new_size, lambda tiles: [edge[t.level, t.index] for t in tiles])
+    return written, TreeHead(new_size, tree_root(new_size, reader))
+
+
+def _format_index(index: int, width: int) -> str:
+    groups = [f"{index % 1000:03d}"]
+    while index := index // 1000:
+        groups.insert(0, f"x{index % 1000:03d}")
+    suffix = "" if width == TILE_WIDTH else f".p/{width}"
+    return "/".join(groups) + suffix
+
+
+def _parse_index(match: re.Match[str]) -> tuple[int, int]:
+    index = int(match["index"].replace("x", "").replace("/", ""))
+    return index, TILE_WIDTH if match["width"] is None else int(match["width"])
+
+
+def _place(node: Node, size: int) -> tuple[Tile, int, int]:
+    # The tile that holds a node of a log of this size, and which of its hashes lie below it.
+    level, height = divmod(node.level, TILE_HEIGHT)
+    first = node.index << height
+    if node.level < 0 or node.index < 0 or (node.index + 1) << node.level > size:
+        raise ValueError(f"{node} is beyond the size {size}")
+    index, start = divmod(first, TILE_WIDTH)
+    width = min(TILE_WIDTH, (size >> TILE_HEIGHT * level) - index * TILE_WIDTH)
+    return Tile(level, index, width), start, start + (1 << height)
+
+
+def _right_edge(size: int) -> dict[int, Tile]:
+    # The partial tiles of a log of this size, by level; a level whose tiles are all full has none.
+    edge: dict[int, Tile] = {}
+    level = 0
+    while size >> TILE_HEIGHT * level:
+        index, width = divmod(size >> TILE_HEIGHT * level, TILE_WIDTH)
+        if width:
+            edge[level] = Tile(level, index, width)
+        level += 1
+    return edge
+
+
+def _read_checked(tiles: Sequence[Tile], read_tiles: TileReader) -> dict[Tile, bytes]:
+    if not tiles:
+        return {}
+    contents = read_tiles(tiles)
+    if len(contents) != len(tiles):
+        raise ValueError(f"reader gave {len(contents)} tiles, want {len(tiles)}")
+    for tile, content in zip(tiles, contents, strict=True):
+        if len(content) != tile.size_bytes:
+            raise MalformedError(
+                f"{format_tile_path(tile)} has {len(content)} bytes, want {tile.size_bytes}"
+            )
+    return dict(zip(tiles, contents, strict=True))
+
+
+def _hashes(content: bytes) -> list[Hash]:
+    return [content[i : i + HASH_SIZE] for i in range(0, len(content), HASH_SIZE)]
+
+
+def _require_size(size: int) -> None:
+    if not 0 <= size <= MAX_SIZE:
+        raise ValueError(f"tree size is {size}, want 0 to 2^63 - 1")
