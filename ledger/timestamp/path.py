@@ -1,0 +1,276 @@
+"""From a signer to a pinned anchor, judged at the token's own time (RFC 5280 §6).
+
+pyhanko-certvalidator validates; which certificates form a path is searched here, within a bound,
+so that hostile certificates cannot make the search long. Nothing is fetched: its coroutine then
+never waits, and one ``send`` runs it to its end without an event loop.
+
+Revocation (RFC 3161 §4): every CRL and OCSP answer is asked by itself, so that an older one
+cannot hide a newer one.
+"""
+
+from collections.abc import Coroutine, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from asn1crypto import crl, ocsp, x509
+from pyhanko_certvalidator.authority import CertTrustAnchor
+from pyhanko_certvalidator.context import ValidationContext
+from pyhanko_certvalidator.errors import (
+    ExpiredError,
+    NotYetValidError,
+    PathError,
+    RevokedError,
+    ValidationError,
+)
+from pyhanko_certvalidator.ltv.types import ValidationTimingInfo, ValidationTimingParams
+from pyhanko_certvalidator.path import ValidationPath
+from pyhanko_certvalidator.policy_decl import (
+    CertRevTrustPolicy,
+    RevocationCheckingPolicy,
+    RevocationCheckingRule,
+)
+from pyhanko_certvalidator.validate import async_validate_path
+
+from ledger.errors import MalformedError, VerificationError
+from ledger.timestamp.der import PARSER_ERRORS, load, load_certificate, reading
+
+MAX_PATH = 8
+"""Certificates below the anchor. Real chains have 1 to 4."""
+
+MAX_STEPS = 256
+"""Steps of the search for paths: real sets need under 10, hostile ones could need factorials."""
+
+MAX_MATERIAL_BYTES = 16_777_216
+"""One CRL or OCSP answer. The largest public CRLs are a few megabytes."""
+
+TIME_STAMPING_OR_ANY = frozenset({"time_stamping", "any_extended_key_usage"})
+
+HARMLESS_REASONS = frozenset(
+    {"unspecified", "affiliation_changed", "superseded", "cessation_of_operation"}
+)
+"""RFC 3161 §4.1: after a revocation for one of these, tokens made before it stay valid."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedPath:
+    """A valid path. ``certificates``: DER, the signer first, the anchor not among them.
+
+    ``revocation``: good if each of the certificates is shown not revoked, otherwise unchecked.
+    """
+
+    anchor: bytes
+    certificates: tuple[bytes, ...]
+    revocation: Literal["good", "unchecked"]
+
+
+_Chain = tuple[x509.Certificate, ...]
+
+
+def check_path(
+    signer: bytes,
+    intermediates: Sequence[bytes],
+    anchors: Sequence[bytes],
+    moment: datetime,
+    crls: Sequence[bytes] = (),
+    ocsps: Sequence[bytes] = (),
+) -> TrustedPath:
+    """Return a path from signer to one of anchors that was valid at moment, or raise.
+
+    All DER. ``anchors``: pinned by the trust file, roots or intermediates; the signer itself does
+    not count as one. ``intermediates``: believed in nothing; unreadable ones are passed over, as
+    are unreadable or inapplicable ``crls`` and ``ocsps``. ``moment``: aware; the genTime.
+
+    VerificationError ("no path to a pinned anchor", "expired at …", "not valid before …",
+    "revoked at …", or what RFC 5280 rule is broken): the signer is not trusted. MalformedError:
+    the signer or an anchor cannot be read. ValueError: moment is naive. Costs about 1 ms per
+    path and 1 ms per certificate and piece of revocation material.
+    """
+    if moment.tzinfo is None:
+        raise ValueError("moment must be aware")
+    leaf = load_certificate(signer)
+    trusted = [load_certificate(anchor) for anchor in anchors if anchor != signer]
+    helpers = _readable(intermediates)
+    fault: VerificationError | None = None
+    for anchor, chain in _paths(leaf, helpers, trusted):
+        try:
+            _check_chain(anchor, chain, moment)
+        except VerificationError as error:
+            fault = fault or error
+            continue
+        return TrustedPath(
+            anchor.dump(),
+            tuple(certificate.dump() for certificate in chain),
+            _revocation(anchor, chain, moment, _material(crls, ocsps)),
+        )
+    raise fault or VerificationError("no path to a pinned anchor")
+
+
+def _readable(certificates: Sequence[bytes]) -> list[x509.Certificate]:
+    """Each certificate that can be read, once."""
+    found = []
+    for der in dict.fromkeys(certificates):
+        try:
+            found.append(load_certificate(der))
+        except MalformedError:
+            continue
+    return found
+
+
+def _paths(
+    leaf: x509.Certificate, helpers: Sequence[x509.Certificate], anchors: Sequence[x509.Certificate]
+) -> Iterator[tuple[x509.Certificate, _Chain]]:
+    """Anchor and chain (signer first) for each way up by names, shortest first, bounded."""
+    waiting: list[_Chain] = [(leaf,)]
+    for _ in range(MAX_STEPS):
+        if not waiting:
+            return
+        chain = waiting.pop(0)
+        top = chain[-1]
+        for anchor in anchors:
+            if anchor.subject == top.issuer:
+                yield anchor, chain
+        if len(chain) < MAX_PATH:
+            waiting += [
+                (*chain, helper)
+                for helper in helpers
+                if helper.subject == top.issuer and helper not in chain
+            ]
+
+
+def _check_chain(anchor: x509.Certificate, chain: _Chain, moment: datetime) -> None:
+    """RFC 5280 §6.1 for one path, revocation apart; the anchor's own dates count as well."""
+    with reading("certificate"):
+        for certificate in chain[1:]:
+            usage = certificate.extended_key_usage_value
+            if usage is not None and TIME_STAMPING_OR_ANY.isdisjoint(usage.native):
+                raise VerificationError("an intermediate CA is not for time stamping")
+        if moment < anchor.not_valid_before:
+            raise VerificationError(f"anchor not valid before {_second(anchor.not_valid_before)}")
+        if moment > anchor.not_valid_after:
+            raise VerificationError(f"anchor expired at {_second(anchor.not_valid_after)}")
+    try:
+        _validate(anchor, chain, moment, RevocationCheckingRule.NO_CHECK)
+    except ExpiredError as error:
+        raise VerificationError(f"expired at {_second(error.expired_dt)}") from error
+    except NotYetValidError as error:
+        raise VerificationError(f"not valid before {_second(error.valid_from)}") from error
+    except (ValidationError, PathError, *PARSER_ERRORS) as error:
+        raise VerificationError(f"no trusted path: {error}") from error
+
+
+def _second(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+_Material = tuple[list[crl.CertificateList], list[ocsp.OCSPResponse]]
+
+
+def _material(crls: Sequence[bytes], ocsps: Sequence[bytes]) -> list[_Material]:
+    """Each piece of revocation material that can be read, by itself."""
+    pieces: list[_Material] = []
+    for spec, what, given in (
+        (crl.CertificateList, "CRL", crls),
+        (ocsp.OCSPResponse, "OCSP response", ocsps),
+    ):
+        for der in dict.fromkeys(given):
+            try:
+                value = load(spec, der, what, MAX_MATERIAL_BYTES)
+                with reading(what):
+                    value.native  # noqa: B018 — forces the parse
+            except MalformedError:
+                continue
+            pieces.append(([value], []) if what == "CRL" else ([], [value]))
+    return pieces
+
+
+def _revocation(
+    anchor: x509.Certificate, chain: _Chain, moment: datetime, pieces: Sequence[_Material]
+) -> Literal["good", "unchecked"]:
+    """Ask every piece about every certificate; VerificationError if one says revoked."""
+    shown = [
+        [_is_good(anchor, chain[i:], moment, piece) for piece in pieces] for i in range(len(chain))
+    ]
+    return "good" if all(any(answers) for answers in shown) else "unchecked"
+
+
+def _is_good(anchor: x509.Certificate, chain: _Chain, moment: datetime, piece: _Material) -> bool:
+    """Whether piece shows the first of chain to be good at moment; False: it cannot tell.
+
+    FORMATS "a revocation at genTime exactly, or for key compromise: refuted".
+    """
+    try:
+        _validate(anchor, chain, moment, RevocationCheckingRule.CRL_OR_OCSP_REQUIRED, piece)
+    except RevokedError as error:
+        reason, at = str(error.reason.native), error.revocation_dt
+        if at <= moment or reason not in HARMLESS_REASONS or _lacks_reason(chain[0], piece):
+            raise VerificationError(f"revoked at {_second(at)} ({reason})") from error
+        return True
+    except (ValidationError, PathError, *PARSER_ERRORS):
+        return False
+    return _issued_at(piece) <= chain[0].not_valid_after
+
+
+def _lacks_reason(certificate: x509.Certificate, piece: _Material) -> bool:
+    """RFC 3161 §4.1: revoked with no reason given, so every token of the key is invalid."""
+    for certificates in piece[0]:
+        for entry in certificates["tbs_cert_list"]["revoked_certificates"] or ():
+            if entry["user_certificate"].native == certificate.serial_number:
+                return bool(entry.crl_reason_value is None)
+    return False
+
+
+def _issued_at(piece: _Material) -> datetime:
+    """When the piece was issued.
+
+    A CA may forget certificates that have expired by then: its silence says nothing about them.
+    """
+    if piece[0]:
+        issued: datetime = piece[0][0]["tbs_cert_list"]["this_update"].native
+    else:
+        issued = piece[1][0].response_data["produced_at"].native
+    return issued
+
+
+def _validate(
+    anchor: x509.Certificate,
+    chain: _Chain,
+    moment: datetime,
+    signer_rule: RevocationCheckingRule,
+    material: _Material = ([], []),
+) -> None:
+    """RFC 5280 §6.1 over one path; revocation of the first of chain alone, by signer_rule.
+
+    A revocation is reported whatever its date, as RevokedError, for the caller to judge.
+    """
+    context = ValidationContext(
+        trust_roots=[anchor],
+        other_certs=list(chain),
+        moment=moment,
+        allow_fetching=False,
+        crls=material[0],
+        ocsps=material[1],
+        revinfo_policy=CertRevTrustPolicy(
+            RevocationCheckingPolicy(signer_rule, RevocationCheckingRule.NO_CHECK),
+            retroactive_revinfo=True,
+        ),
+        time_tolerance=timedelta(0),
+    )
+    context.timing_params = ValidationTimingParams(
+        ValidationTimingInfo(
+            validation_time=moment, best_signature_time=moment, point_in_time_validation=False
+        ),
+        time_tolerance=timedelta(0),
+    )
+    path = ValidationPath(CertTrustAnchor(anchor), reversed(chain[1:]), chain[0])
+    _finish(async_validate_path(context, path))
+
+
+def _finish(coroutine: Coroutine[Any, Any, object]) -> None:
+    """Run a coroutine that never waits; RuntimeError if it does, for then something was fetched."""
+    try:
+        coroutine.send(None)
+    except StopIteration:
+        return
+    coroutine.close()
+    raise RuntimeError("path validation tried to wait for something")
