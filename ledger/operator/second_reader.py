@@ -32,9 +32,11 @@ def read_again(response: bytes, token: Token) -> None:
     """Raise VerificationError unless rfc3161ng reads from response what token says.
 
     ``response``: what the TSA sent, or the bare token. Compared: genTime (to 2 µs), serial
-    number, imprint and its algorithm, policy. NOT checked: signatures, or anything else.
+    number, imprint and its algorithm, policy. NOT checked: signatures, or anything else. Of a
+    token that embeds OCSP answers (RFC 5940) only the TSTInfo is read again: rfc3161ng knows no
+    envelope with them.
     """
-    told, gen_time = _read(response, bare=response == token.raw)
+    told, gen_time = _read(response, token)
     imprint = told["messageImprint"]
     oid = str(imprint["hashAlgorithm"]["algorithm"])
     compared = (
@@ -50,7 +52,7 @@ def read_again(response: bytes, token: Token) -> None:
         raise VerificationError("two readers differ on the token's genTime")
 
 
-def _read(response: bytes, *, bare: bool) -> tuple[Any, Any]:
+def _read(response: bytes, token: Token) -> tuple[Any, Any]:
     """The TSTInfo and genTime as rfc3161ng sees them (it publishes no types).
 
     With pyasn1's BER decoder: CMS is BER, and some TSAs send indefinite lengths.
@@ -58,12 +60,17 @@ def _read(response: bytes, *, bare: bool) -> tuple[Any, Any]:
     import rfc3161ng
     from rfc3161ng import api, types
 
-    wanted = rfc3161ng.TimeStampToken() if bare else rfc3161ng.TimeStampResp()
     try:
-        value, rest = types.decoder.decode(response, asn1Spec=wanted)
+        if token.signed.foreign:
+            told, rest = types.decoder.decode(token.signed.content, asn1Spec=rfc3161ng.TSTInfo())
+        elif response == token.raw:
+            bare, rest = types.decoder.decode(response, asn1Spec=rfc3161ng.TimeStampToken())
+            told = bare.tst_info
+        else:
+            answer, rest = types.decoder.decode(response, asn1Spec=rfc3161ng.TimeStampResp())
+            told = answer.time_stamp_token.tst_info
         if rest:
             raise VerificationError("the second reader sees bytes after the token")
-        token = value if bare else value.time_stamp_token
-        return token.tst_info, api.get_timestamp(token, naive=False)
+        return told, api.generalizedtime_to_utc_datetime(str(told["genTime"]), naive=False)
     except (api.PyAsn1Error, *READER_ERRORS) as error:
         raise VerificationError("the second reader cannot read the token") from error

@@ -24,7 +24,7 @@ MIN_CURVE_BITS = 256
 WEAK_DIGESTS = frozenset({"sha1"})
 
 _HASHES: dict[str, type[hashes.HashAlgorithm]] = {
-    "sha1": hashes.SHA1,  # noqa: S303 — to tell a weak token from a forged one
+    "sha1": hashes.SHA1,  # to tell a weak token from a forged one
     "sha256": hashes.SHA256,
     "sha384": hashes.SHA384,
     "sha512": hashes.SHA512,

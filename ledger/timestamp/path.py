@@ -208,7 +208,7 @@ def _is_good(anchor: x509.Certificate, chain: _Chain, moment: datetime, piece: _
         return True
     except (ValidationError, PathError, *PARSER_ERRORS):
         return False
-    return _issued_at(piece) <= chain[0].not_valid_after
+    return bool(_issued_at(piece) <= chain[0].not_valid_after)
 
 
 def _lacks_reason(certificate: x509.Certificate, piece: _Material) -> bool:
@@ -216,7 +216,7 @@ def _lacks_reason(certificate: x509.Certificate, piece: _Material) -> bool:
     for certificates in piece[0]:
         for entry in certificates["tbs_cert_list"]["revoked_certificates"] or ():
             if entry["user_certificate"].native == certificate.serial_number:
-                return bool(entry.crl_reason_value is None)
+                return entry.crl_reason_value is None
     return False
 
 

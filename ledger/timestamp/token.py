@@ -88,7 +88,7 @@ class Token:
 
     @property
     def is_sm2(self) -> bool:
-        """Whether it is signed with SM2: nothing here can check that, so the finding is unchecked."""
+        """Whether it is signed with SM2, which nothing here can check: unchecked, not refuted."""
         return self.signed.scheme.kind == "sm2"
 
 
