@@ -6,6 +6,7 @@ machine: a connection that is not to this one raises.
 """
 
 import os
+import subprocess
 import sys
 from collections.abc import Generator
 from pathlib import Path
@@ -101,6 +102,20 @@ def vectors() -> Path:
 def timestamps() -> Path:
     """Real timestamp tokens and their certificates, kept beside the checkout."""
     return shared_folder("timestamps")
+
+
+@pytest.fixture(scope="session")
+def index_reachable(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Skip where pip reaches no package index. (Only slow tests ask one, through pip or uv.)"""
+    ask = ["download", "--quiet", "--no-deps", "--retries", "0", "iniconfig"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", *ask],
+        cwd=tmp_path_factory.mktemp("download"),
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        pytest.skip("no package index is reachable")
 
 
 def shared_folder(name: str) -> Path:

@@ -250,15 +250,6 @@ def bare_python(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def index_reachable(tmp_path: Path) -> None:
-    """Skip where pip reaches no package index."""
-    ask = ["download", "--quiet", "--no-deps", "--retries", "0", "--dest", tmp_path, "iniconfig"]
-    done = subprocess.run([sys.executable, "-m", "pip", *ask], capture_output=True, check=False)
-    if done.returncode != 0:
-        pytest.skip("no package index is reachable")
-
-
-@pytest.fixture
 def find_pip_with(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], list[str]]:
     """A function: which pip is found for an environment made by a given Python."""
 
