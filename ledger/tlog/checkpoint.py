@@ -216,22 +216,28 @@ def check_signatures(note: SignedNote, keys: Collection[NoteKey]) -> tuple[NoteK
 
 
 def _check_line(text: str, line: NoteSignature, key: NoteKey) -> None:
+    checkpoint = None if key.type == ED25519 else parse_checkpoint(text)
     try:
-        if key.type == ED25519:
+        if checkpoint is None:
             check_ed25519(key.public_key, line.signature, text.encode())
-            return
-        checkpoint = parse_checkpoint(text)
-        time = cosignature_time(line)
-        signature = line.signature[_TIME_SIZE:]
-        if key.type == COSIGNATURE_ED25519:
-            check_ed25519(key.public_key, signature, ed25519_cosignature_message(text, time))
         else:
-            message = ml_dsa_44_cosignature_message(checkpoint, key.name, time)
-            check_ml_dsa_44(key.public_key, signature, message)
-    except VerificationError as error:
+            _check_cosignature(text, checkpoint, line, key)
+    except (MalformedError, VerificationError) as error:
         raise VerificationError(
             f"{TYPE_NAMES[key.type]} signature by {key.name} is wrong: {error}"
         ) from error
+
+
+def _check_cosignature(
+    text: str, checkpoint: Checkpoint, line: NoteSignature, key: NoteKey
+) -> None:
+    time = cosignature_time(line)
+    signature = line.signature[_TIME_SIZE:]
+    if key.type == COSIGNATURE_ED25519:
+        check_ed25519(key.public_key, signature, ed25519_cosignature_message(text, time))
+    else:
+        message = ml_dsa_44_cosignature_message(checkpoint, key.name, time)
+        check_ml_dsa_44(key.public_key, signature, message)
 
 
 def _time_bytes(time: int) -> bytes:

@@ -105,10 +105,18 @@ class ConsistencyProof:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """The perfect subtree over the leaves [index << level, (index + 1) << level)."""
+    """The perfect subtree over the leaves [index << level, (index + 1) << level).
+
+    ValueError if no tree of MAX_SIZE leaves has it.
+    """
 
     level: int
     index: int
+
+    def __post_init__(self) -> None:
+        # The level first: a shift by a number from outside must not eat the memory.
+        if not 0 <= self.level < 63 or not 0 <= self.index < MAX_SIZE >> self.level:
+            raise ValueError(f"no tree has a node {self.index} at level {self.level}")
 
 
 HashReader: TypeAlias = Callable[[Sequence[Node]], Sequence[Hash]]
@@ -242,7 +250,7 @@ def leaf_reader(leaves: Sequence[Hash]) -> HashReader:
 
     def read(nodes: Sequence[Node]) -> Sequence[Hash]:
         for node in nodes:
-            if node.level >= len(levels) or not 0 <= node.index < len(levels[node.level]):
+            if node.level >= len(levels) or node.index >= len(levels[node.level]):
                 raise ValueError(f"{len(leaves)} leaves do not fill {node}")
         return [levels[node.level][node.index] for node in nodes]
 

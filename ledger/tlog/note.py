@@ -13,8 +13,8 @@ import re
 from dataclasses import dataclass
 from hashlib import sha256
 
-from ledger.errors import MalformedError
-from ledger.tlog.signature import ED25519_KEY_SIZE, ML_DSA_44_KEY_SIZE
+from ledger.errors import MalformedError, VerificationError
+from ledger.tlog.signature import ED25519_KEY_SIZE, ML_DSA_44_KEY_SIZE, check_ed25519_key
 from ledger.tlog.text import format_base64, parse_base64
 
 ED25519 = 0x01
@@ -42,8 +42,8 @@ MAX_VKEY_CHARACTERS = MAX_NAME_BYTES + 1 + 8 + 1 + 1752
 
 KEY_ID_SIZE = 4
 
-_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
-_NAME = re.compile(r"[^+\s\x00-\x1f\x85\ud800-\udfff]+")
+_FORBIDDEN = re.compile(r"[\x00-\x09\x0b-\x1f\ud800-\udfff]")
+_NAME = re.compile(r"[^+\s\x00-\x1f\ud800-\udfff]+")
 _KEY_ID = re.compile(r"[0-9a-f]{8}")
 _DASH = "\u2014 "
 """Em dash and space: what every signature line begins with."""
@@ -54,7 +54,8 @@ class NoteKey:
     """A public key under a name. ``type`` is one of the three signature types of this module.
 
     ValueError for a name that is empty, too long, or has a space or a plus sign, for another
-    type, or for a public key of the wrong length. That the key is a usable one is NOT checked.
+    type, and for a public key of the wrong length or, for Ed25519, one that is not canonical or of
+    small order. That the bytes are a point at all is found only when a signature is checked.
     """
 
     name: str
@@ -71,6 +72,11 @@ class NoteKey:
             raise ValueError(
                 f"public key has {len(self.public_key)} bytes, want {KEY_SIZES[self.type]}"
             )
+        if self.type != COSIGNATURE_ML_DSA_44:
+            try:
+                check_ed25519_key(self.public_key)
+            except VerificationError as error:
+                raise ValueError(str(error)) from error
 
     @property
     def key_id(self) -> bytes:
@@ -98,7 +104,11 @@ class NoteSignature:
 
 @dataclass(frozen=True, slots=True)
 class SignedNote:
-    """A text that ends in a newline, and 1 to 100 signature lines. ValueError otherwise."""
+    """A text that ends in a newline, and 1 to 100 signature lines.
+
+    ValueError otherwise, or if the text has a control character other than newline. The note's
+    size is limited where it is read, not here.
+    """
 
     text: str
     signatures: tuple[NoteSignature, ...]
@@ -106,10 +116,12 @@ class SignedNote:
     def __post_init__(self) -> None:
         if not self.text.endswith("\n"):
             raise ValueError("note text does not end in a newline")
-        if _CONTROL.search(self.text):
-            raise ValueError("note text has a control character")
+        if _FORBIDDEN.search(self.text):
+            raise ValueError("note text has a control character or a lone surrogate")
         if not 1 <= len(self.signatures) <= MAX_SIGNATURES:
-            raise ValueError(f"note has {len(self.signatures)} signatures, want 1 to 100")
+            raise ValueError(
+                f"note has {len(self.signatures)} signatures, want 1 to {MAX_SIGNATURES}"
+            )
 
 
 def parse_vkey(text: str) -> NoteKey:
@@ -147,7 +159,7 @@ def parse_note(content: bytes) -> SignedNote:
         whole = content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise MalformedError("note is not UTF-8") from error
-    if _CONTROL.search(whole):
+    if _FORBIDDEN.search(whole):
         raise MalformedError("note has a control character")
     # The text may have blank lines of its own: the last one parts it from the signatures.
     text, blank, block = whole.rpartition("\n\n")

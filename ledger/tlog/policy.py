@@ -28,7 +28,7 @@ from ledger.tlog.note import (
 )
 from ledger.tlog.text import parse_decimal
 
-MAX_POLICY_BYTES = 1 << 20
+MAX_POLICY_CHARACTERS = 1 << 20
 """Written by people. The 32 logs and 32 witnesses that must fit are 120 kB with ML-DSA-44."""
 
 NO_QUORUM = "none"
@@ -39,6 +39,7 @@ WITNESS_TYPES = frozenset({COSIGNATURE_ED25519, COSIGNATURE_ML_DSA_44})
 
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 _WHITE = re.compile(r"[ \t]+")
+_WORD = re.compile(r"[^\x00-\x20\x7f\ud800-\udfff]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class Policy:
 
     ``quorum``: the name of a witness or group, or "none". ValueError if a name is defined twice
     or used before it is defined, a member is listed twice, a key is used twice or has a type that
-    does not fit, or a threshold is out of range.
+    does not fit, a threshold is out of range, or a name or URL is not one word.
     """
 
     logs: tuple[LogKey, ...]
@@ -83,6 +84,9 @@ class Policy:
 
     def __post_init__(self) -> None:
         _require_keys(self.logs, self.witnesses)
+        for url in [*(log.url for log in self.logs), *(w.url for w in self.witnesses)]:
+            if url is not None:
+                _require_word(url)
         defined: set[str] = set()
         for witness in self.witnesses:
             _define(witness.name, defined)
@@ -96,8 +100,8 @@ class Policy:
 
 def parse_policy(text: str) -> Policy:
     """The policy in ``text``. Raises MalformedError for anything that is not understood."""
-    if len(text) > MAX_POLICY_BYTES:
-        raise MalformedError(f"policy is longer than {MAX_POLICY_BYTES} characters")
+    if len(text) > MAX_POLICY_CHARACTERS:
+        raise MalformedError(f"policy is longer than {MAX_POLICY_CHARACTERS} characters")
     if _FORBIDDEN.search(text):
         raise MalformedError("policy has a control character other than tab and newline")
     if not text.endswith("\n"):
@@ -189,7 +193,13 @@ def _threshold(text: str, members: list[str]) -> int:
     return len(members) if text == "all" else parse_decimal(text, "threshold")
 
 
+def _require_word(word: str) -> None:
+    if _WORD.fullmatch(word) is None:
+        raise ValueError(f"{word!r} is not one word")
+
+
 def _define(name: str, defined: set[str]) -> None:
+    _require_word(name)
     if name == NO_QUORUM or name in defined:
         raise ValueError(f"name {name!r} is already defined")
     defined.add(name)

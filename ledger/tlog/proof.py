@@ -1,6 +1,6 @@
-"""Proof files: one entry's inclusion with the checkpoint it leads to (c2sp.org/tlog-proof).
+r"""Proof files: one entry's inclusion with the checkpoint it leads to (c2sp.org/tlog-proof).
 
->>> file = ProofFile(index=0, path=(), checkpoint=b"example.com/log\\n1\\n...\\n")
+>>> file = ProofFile(index=0, path=(), checkpoint=b"example.com/log\n1\n...\n")
 >>> print(format_proof_file(file).decode(), end="")
 c2sp.org/tlog-proof@v1
 index 0
@@ -60,7 +60,9 @@ class ProofFile:
 def parse_proof_file(content: bytes) -> ProofFile:
     """The proof file in ``content``; nothing in it is checked to be true. Raises MalformedError."""
     if len(content) > MAX_PROOF_FILE_BYTES:
-        raise MalformedError(f"proof file has {len(content)} bytes, want {MAX_PROOF_FILE_BYTES}")
+        raise MalformedError(
+            f"proof file has {len(content)} bytes, want at most {MAX_PROOF_FILE_BYTES}"
+        )
     head, blank, checkpoint = content.partition(b"\n\n")
     if not blank:
         raise MalformedError("proof file has no blank line before its checkpoint")

@@ -1,9 +1,9 @@
-"""Decimals and base64 as every text format of the log writes them, and no other way.
+r"""Decimals and base64 as every text format of the log writes them, and no other way.
 
 >>> parse_decimal("20852163", "size")
 20852163
 >>> parse_base64("AQID", "hash")
-b'\\x01\\x02\\x03'
+b'\x01\x02\x03'
 
 Both forms are one to one: what is accepted is exactly what the format functions would write, so
 two readers cannot take one text for two values, nor two texts for one value.

@@ -34,6 +34,9 @@ TILE_HEIGHT = 8
 TILE_WIDTH = 256
 """The one height of c2sp.org/tlog-tiles, and its width, 2^8."""
 
+MAX_LEVEL = 7
+"""A hash at level 8 would stand for 2^64 leaves. The path's grammar goes to 63, no log does."""
+
 MAX_ENTRY_BYTES = 0xFFFF
 """An entry's length in a bundle is a uint16."""
 
@@ -57,7 +60,7 @@ class Tile:
     width: int
 
     def __post_init__(self) -> None:
-        if self.level < 0 or self.index < 0 or not 1 <= self.width <= TILE_WIDTH:
+        if not (0 <= self.level <= MAX_LEVEL and self.index >= 0 < self.width <= TILE_WIDTH):
             raise ValueError(f"there is no {self}")
         if (self.index * TILE_WIDTH + self.width) << TILE_HEIGHT * self.level > MAX_SIZE:
             raise ValueError(f"{self} is beyond the largest tree")
@@ -177,7 +180,10 @@ def tile_hash_reader(size: int, read_tiles: TileReader) -> HashReader:
         places = [_place(node, size) for node in nodes]
         tiles = sorted({tile for tile, _, _ in places})
         contents = _read_checked(tiles, read_tiles)
-        return [root_of_leaves(_hashes(contents[tile])[start:stop]) for tile, start, stop in places]
+        return [
+            root_of_leaves(_hashes(contents[tile][start * HASH_SIZE : stop * HASH_SIZE]))
+            for tile, start, stop in places
+        ]
 
     return read
 
@@ -190,17 +196,17 @@ def extend_tiles(
     Makes one call to ``read_tiles`` for the partial tiles on the right edge of the old tree, none
     if there are none. Returns every tile that is new or wider than before, at its new width. That
     the tiles read belong to the old signed root is NOT checked: compare ``tree_root`` first.
+    Costs about one hash per leaf, and the memory of the tiles returned.
     ValueError if the tree would be too large; MalformedError if a tile has a wrong length.
     """
     new_size = old_size + len(leaves)
     _require_size(old_size)
     _require_size(new_size)
-    old_edge = _right_edge(old_size)
-    old = _read_checked(list(old_edge.values()), read_tiles)
+    if any(len(leaf) != HASH_SIZE for leaf in leaves):
+        raise ValueError(f"a leaf is not a hash of {HASH_SIZE} bytes")
+    old_edge = _read_checked(_right_edge(old_size), read_tiles)
+    edge = {(tile.level, tile.index): content for tile, content in old_edge.items()}
     written: dict[Tile, bytes] = {}
-    edge: dict[tuple[int, int], bytes] = {
-        (tile.level, tile.index): content for tile, content in old.items()
-    }
     grown: Sequence[Hash] = leaves
     level = 0
     while grown:
@@ -236,21 +242,21 @@ def _place(node: Node, size: int) -> tuple[Tile, int, int]:
     # The tile that holds a node of a log of this size, and which of its hashes lie below it.
     level, height = divmod(node.level, TILE_HEIGHT)
     first = node.index << height
-    if node.level < 0 or node.index < 0 or (node.index + 1) << node.level > size:
+    if (node.index + 1) << node.level > size:
         raise ValueError(f"{node} is beyond the size {size}")
     index, start = divmod(first, TILE_WIDTH)
     width = min(TILE_WIDTH, (size >> TILE_HEIGHT * level) - index * TILE_WIDTH)
     return Tile(level, index, width), start, start + (1 << height)
 
 
-def _right_edge(size: int) -> dict[int, Tile]:
-    # The partial tiles of a log of this size, by level; a level whose tiles are all full has none.
-    edge: dict[int, Tile] = {}
+def _right_edge(size: int) -> list[Tile]:
+    # The partial tiles of a log of this size; a level whose tiles are all full has none.
+    edge: list[Tile] = []
     level = 0
     while size >> TILE_HEIGHT * level:
         index, width = divmod(size >> TILE_HEIGHT * level, TILE_WIDTH)
         if width:
-            edge[level] = Tile(level, index, width)
+            edge.append(Tile(level, index, width))
         level += 1
     return edge
 
