@@ -8,14 +8,20 @@
 base64 with padding is in ``ledger.tlog.text``.
 """
 
-import base64
+from binascii import a2b_base64, b2a_base64
+from typing import Final
 
 from ledger.errors import MalformedError
+
+TO_BASE64URL: Final = bytes.maketrans(b"+/", b"-_")
+"""Turns base64 into base64url with ``bytes.translate`` (RFC 4648 §5)."""
+
+_TO_BASE64 = bytes.maketrans(b"-_", b"+/")
 
 
 def encode_base64url(b: bytes) -> str:
     """``b`` as base64url without padding (RFC 4648 §5)."""
-    return base64.urlsafe_b64encode(b).rstrip(b"=").decode("ascii")
+    return b2a_base64(b, newline=False).translate(TO_BASE64URL, b"=").decode("ascii")
 
 
 def decode_base64url(text: str) -> bytes:
@@ -24,7 +30,8 @@ def decode_base64url(text: str) -> bytes:
     Raises MalformedError for any text that ``encode_base64url`` does not write.
     """
     try:
-        b = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        padded = text.encode("ascii") + b"=" * (-len(text) % 4)
+        b = a2b_base64(padded.translate(_TO_BASE64))
     except ValueError:
         raise MalformedError("not base64url") from None
     # The decoder skips foreign characters and ignores spare bits (RFC 4648 §3.3, §3.5).

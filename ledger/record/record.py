@@ -13,6 +13,7 @@ Narrowing (``disclose``) never touches J, so entry and signature stay. Whether t
 ledger, and whose key signed, is left to the rooms above.
 """
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -23,7 +24,7 @@ from typing import Final
 from cryptography.hazmat.primitives import hashes
 
 from ledger.errors import MalformedError, NotFoundError
-from ledger.record.base64url import decode_base64url, encode_base64url
+from ledger.record.base64url import encode_base64url
 from ledger.record.claims import CARRIER_CLAIMS, CLAIMS, check_carrier_claim, check_claim
 from ledger.record.sdjwt import (
     MAX_SDJWT_BYTES,
@@ -50,6 +51,7 @@ CARRIER_DIGESTS: Final = 12
 DIGEST_STEP: Final = 16  # beyond these, digests come in multiples of it
 COVER_PREFIX: Final = b"tallystick/cover/v1\n"
 
+_DIGEST = re.compile("[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")  # 32 bytes; two spare bits are zero
 _PAYLOAD_KEYS = {"v", "_sd_alg", "_sd"}
 
 
@@ -242,7 +244,7 @@ def _read_digests(value: JsonValue, least: int, where: str) -> list[str]:
             f"{where} is not {least} digests or a larger multiple of {DIGEST_STEP}"
         )
     digests = [digest for digest in value if isinstance(digest, str)]
-    if len(digests) != len(value) or any(len(decode_base64url(one)) != 32 for one in digests):
+    if len(digests) != len(value) or not all(map(_DIGEST.fullmatch, digests)):
         raise MalformedError(f"{where} has a digest that is not 32 bytes of base64url")
     if any(left >= right for left, right in pairwise(digests)):
         raise MalformedError(f"{where} is not sorted with each digest once")

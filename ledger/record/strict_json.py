@@ -27,7 +27,17 @@ MAX_INTEGER: Final = 2**53 - 1
 """Largest magnitude: every integer up to it is exact in the numbers of a browser."""
 
 _MAX_NUMBER_CHARS = len(str(-MAX_INTEGER))  # longer ones are out of range before they are converted
-_SPACE = re.compile(r"[ \t\n\r]*")
+
+
+def _token(mark: str) -> re.Pattern[str]:
+    """Matches ``mark`` and the white space around it (RFC 8259 §2)."""
+    return re.compile(rf"[ \t\n\r]*{mark}[ \t\n\r]*")
+
+
+_START, _END, _COMMA, _COLON = _token(""), _token(r"\Z"), _token(","), _token(":")
+_OPEN_ARRAY, _END_ARRAY = re.compile(r"\[[ \t\n\r]*"), re.compile(r"[ \t\n\r]*\]")
+_OPEN_OBJECT, _END_OBJECT = re.compile(r"\{[ \t\n\r]*"), re.compile(r"[ \t\n\r]*\}")
+_PLAIN_STRING = re.compile(r'"([^"\\\x00-\x1f]*)"')
 _PLAIN = re.compile(r'[^"\\\x00-\x1f]*')
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _HEX4 = re.compile(r"[0-9a-fA-F]{4}")
@@ -55,9 +65,9 @@ def parse_json(b: bytes, *, limit_bytes: int) -> JsonValue:
         text = b.decode("utf-8")
     except UnicodeDecodeError as error:
         raise MalformedError(f"json is not UTF-8 at byte {error.start}") from None
-    value, at = _value(text, _skip(text, 0), 1)
-    at = _skip(text, at)
-    if at != len(text):
+    start = _START.match(text)
+    value, at = _value(text, start.end() if start else 0, 1)
+    if not _END.match(text, at):
         raise _wrong("the end", at)
     return value
 
@@ -78,20 +88,15 @@ def _wrong(want: str, at: int) -> MalformedError:
     return MalformedError(f"json: want {want} at character {at}")
 
 
-def _skip(text: str, at: int) -> int:
-    match = _SPACE.match(text, at)
-    return match.end() if match else at
-
-
 def _value(text: str, at: int, depth: int) -> tuple[JsonValue, int]:
     """The value that starts at ``at``, and where it ends; ``depth``: the level a container has."""
     first = text[at : at + 1]
     if first == '"':
-        return _string(text, at + 1)
+        return _string(text, at)
     if first in {"{", "["}:
         if depth > MAX_DEPTH:
             raise MalformedError(f"json is nested deeper than {MAX_DEPTH}")
-        return (_object if first == "{" else _array)(text, at + 1, depth + 1)
+        return (_object if first == "{" else _array)(text, at, depth + 1)
     if first in _WORDS:
         word, meaning = _WORDS[first]
         if not text.startswith(word, at):
@@ -111,11 +116,17 @@ def _number(text: str, at: int) -> tuple[int, int]:
 
 
 def _string(text: str, at: int) -> tuple[str, int]:
-    """The string whose text starts at ``at``, after its opening quote."""
+    """The string that starts at ``at``, with its opening quote."""
+    plain = _PLAIN_STRING.match(text, at)
+    if plain:
+        return plain.group(1), plain.end()
+    if not text.startswith('"', at):
+        raise _wrong("a string", at)
     parts: list[str] = []
+    at += 1
     while True:
-        match = _PLAIN.match(text, at)
-        end = match.end() if match else at
+        run = _PLAIN.match(text, at)
+        end = run.end() if run else at
         parts.append(text[at:end])
         stop = text[end : end + 1]
         if stop == '"':
@@ -151,45 +162,40 @@ def _code_unit(text: str, at: int) -> tuple[int, int]:
 
 
 def _array(text: str, at: int, depth: int) -> tuple[list[JsonValue], int]:
-    """The array whose text starts at ``at``, after its ``[``."""
+    """The array that starts at ``at``; ``depth``: the level of its items."""
     items: list[JsonValue] = []
-    at = _skip(text, at)
-    if text.startswith("]", at):
-        return items, at + 1
-    while True:
-        value, at = _value(text, _skip(text, at), depth)
+    mark = _OPEN_ARRAY.match(text, at)
+    end = _END_ARRAY.match(text, at + 1)
+    while mark and not end:
+        value, at = _value(text, mark.end(), depth)
         items.append(value)
-        at = _skip(text, at)
-        if text.startswith("]", at):
-            return items, at + 1
-        if not text.startswith(",", at):
-            raise _wrong("a comma or ]", at)
-        at += 1
+        mark = _COMMA.match(text, at)
+        if not mark:
+            end = _END_ARRAY.match(text, at)
+    if not end:
+        raise _wrong("a comma or ]", at)
+    return items, end.end()
 
 
 def _object(text: str, at: int, depth: int) -> tuple[dict[str, JsonValue], int]:
-    """The object whose text starts at ``at``, after its ``{``."""
+    """The object that starts at ``at``; ``depth``: the level of its values."""
     members: dict[str, JsonValue] = {}
-    at = _skip(text, at)
-    if text.startswith("}", at):
-        return members, at + 1
-    while True:
-        at = _skip(text, at)
-        if not text.startswith('"', at):
-            raise _wrong("a key", at)
-        key, after = _string(text, at + 1)
+    mark = _OPEN_OBJECT.match(text, at)
+    end = _END_OBJECT.match(text, at + 1)
+    while mark and not end:
+        key, at = _string(text, mark.end())
         if key in members:
             raise _wrong("each key once", at)
-        at = _skip(text, after)
-        if not text.startswith(":", at):
+        colon = _COLON.match(text, at)
+        if not colon:
             raise _wrong("a colon", at)
-        members[key], at = _value(text, _skip(text, at + 1), depth)
-        at = _skip(text, at)
-        if text.startswith("}", at):
-            return members, at + 1
-        if not text.startswith(",", at):
-            raise _wrong("a comma or }", at)
-        at += 1
+        members[key], at = _value(text, colon.end(), depth)
+        mark = _COMMA.match(text, at)
+        if not mark:
+            end = _END_OBJECT.match(text, at)
+    if not end:
+        raise _wrong("a comma or }", at)
+    return members, end.end()
 
 
 def _format(value: JsonValue, depth: int) -> str:
