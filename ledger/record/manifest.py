@@ -30,7 +30,7 @@ from operator import attrgetter
 from typing import Final
 
 from ledger.errors import MalformedError
-from ledger.record.base64url import TO_BASE64URL
+from ledger.record.rfc4648 import TO_BASE64URL
 from ledger.record.sdjwt import SALT_BYTES, RandomBytes, parse_disclosure
 from ledger.record.strict_json import MAX_INTEGER, JsonValue
 from ledger.tlog.merkle import (

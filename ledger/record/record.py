@@ -24,8 +24,8 @@ from typing import Final
 from cryptography.hazmat.primitives import hashes
 
 from ledger.errors import MalformedError, NotFoundError
-from ledger.record.base64url import encode_base64url
 from ledger.record.claims import CARRIER_CLAIMS, CLAIMS, check_carrier_claim, check_claim
+from ledger.record.rfc4648 import encode_base64url
 from ledger.record.sdjwt import (
     MAX_SDJWT_BYTES,
     SALT_BYTES,

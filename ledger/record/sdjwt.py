@@ -31,7 +31,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 )
 
 from ledger.errors import MalformedError, VerificationError
-from ledger.record.base64url import decode_base64url, encode_base64url
+from ledger.record.rfc4648 import decode_base64url, encode_base64url
 from ledger.record.strict_json import JsonValue, format_json, parse_json
 from ledger.tlog.signature import check_ed25519
 
