@@ -83,6 +83,7 @@ class SignedContent:
 def parse_signed(b: bytes) -> SignedContent:
     """Parse a bare ContentInfo holding a TSTInfo; MalformedError if anything is out of place."""
     info = load(cms.ContentInfo, b, "timestamp token", MAX_TOKEN_BYTES)
+    _check_wrappers(b)
     with reading("timestamp token"):
         if info["content_type"].native != "signed_data":
             raise MalformedError("timestamp token is not signed data")
@@ -108,6 +109,17 @@ def parse_signed(b: bytes) -> SignedContent:
             ocsps=ocsps,
             foreign=foreign or other or bool(ocsps),
         )
+
+
+def _check_wrappers(b: bytes) -> None:
+    """Each explicit tag holds one element: asn1crypto would pass over a second one."""
+    wrapped = split(b)[1:2]
+    inner = split(wrapped[0]) if wrapped else ()
+    if len(inner) != 1 or len(split(inner[0])) < 3:
+        raise MalformedError("timestamp token is not one signed data")
+    capsule = split(split(inner[0])[2])
+    if len(capsule) != 2 or len(split(capsule[1])) != 1:
+        raise MalformedError("timestamp token is not over one content")
 
 
 def _signer(
@@ -249,28 +261,42 @@ def is_identified(signed: SignedContent, der: bytes, certificate: x509.Certifica
     return True
 
 
-def find_signer(signed: SignedContent, certificates: Sequence[bytes]) -> bytes | None:
-    """The certificate the signer is named by, or None; one that is also identified first."""
-    named = []
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """A certificate a SignerInfo names: ``der`` as received, and ``certificate`` parsed from it."""
+
+    der: bytes
+    certificate: x509.Certificate
+
+
+def find_signer(signed: SignedContent, certificates: Sequence[bytes]) -> Signer | None:
+    """The certificate the signer is named by, or None; one that is also identified first.
+
+    VerificationError: SignerInfo and signing-certificate attribute name different certificates.
+    """
+    named, identified = [], False
     for der in certificates:
         try:
             certificate = load_certificate(der)
         except MalformedError:
             continue  # a certificate nobody can read cannot have signed
+        fits = is_identified(signed, der, certificate)
+        identified = identified or fits
         if names_signer(signed, certificate):
-            if is_identified(signed, der, certificate):
-                return der
-            named.append(der)
+            if fits:
+                return Signer(der, certificate)
+            named.append(Signer(der, certificate))
+    if identified:
+        raise VerificationError("the signer info does not name the certificate that is attested")
     return named[0] if named else None
 
 
-def check_signed(signed: SignedContent, signer: bytes) -> None:
+def check_signed(signed: SignedContent, signer: Signer) -> None:
     """Raise VerificationError unless the certificate signer, and no other, signed the content."""
-    certificate = load_certificate(signer)
-    if not is_identified(signed, signer, certificate):
+    if not is_identified(signed, signer.der, signer.certificate):
         raise VerificationError("the signing-certificate attribute names another certificate")
     if digest(signed.digest_algorithm, signed.content) != signed.message_digest:
         raise VerificationError("the message-digest attribute is not the content's digest")
     with reading("public key"):
-        key = load_public_key(certificate.public_key.dump())
+        key = load_public_key(signer.certificate.public_key.dump())
     check_signature(signed.scheme, key, signed.signature, signed.signed_attributes)

@@ -25,6 +25,7 @@ from ledger.timestamp.algorithms import WEAK_DIGESTS, digest_name, load_public_k
 from ledger.timestamp.cms import (
     MAX_TOKEN_BYTES,
     SignedContent,
+    Signer,
     check_signed,
     find_signer,
     parse_signed,
@@ -96,7 +97,8 @@ def parse_token(b: bytes) -> Token:
     """Parse a TimeStampResp or a bare token; the whole of b, at most ``MAX_TOKEN_BYTES``.
 
     MalformedError if it is neither; VerificationError if the TSA's status is not granted (0) or
-    granted with modifications (1), even with a token beside it (RFC 3161 §2.4.2).
+    granted with modifications (1), even with a token beside it (RFC 3161 §2.4.2), or if the signer
+    info and the signing-certificate attribute name different embedded certificates.
     """
     check_nesting(b, "timestamp token", MAX_TOKEN_BYTES)
     parts = split(b)
@@ -127,7 +129,7 @@ def _granted(parts: tuple[bytes, ...]) -> bytes:
     return parts[1]
 
 
-def _token(raw: bytes, signed: SignedContent, info: Any, signer: bytes | None) -> Token:  # noqa: ANN401
+def _token(raw: bytes, signed: SignedContent, info: Any, signer: Signer | None) -> Token:  # noqa: ANN401
     version = int(info["version"])
     if version != 1:
         raise MalformedError(f"TSTInfo has version {version}, want 1")
@@ -148,7 +150,7 @@ def _token(raw: bytes, signed: SignedContent, info: Any, signer: bytes | None) -
         imprint_algorithm=algorithm,
         imprint=imprint,
         nonce=_integer(info["nonce"], "nonce", MAX_NONCE_BYTES),
-        signer=signer,
+        signer=signer.der if signer else None,
         tsa_name_matches=_names_tsa(info["tsa"], signer),
         signed=signed,
     )
@@ -185,13 +187,12 @@ def _accuracy(value: Any) -> timedelta | None:  # noqa: ANN401
     return timedelta(seconds=seconds, milliseconds=millis, microseconds=micros)
 
 
-def _names_tsa(name: Any, signer: bytes | None) -> bool:  # noqa: ANN401
+def _names_tsa(name: Any, signer: Signer | None) -> bool:  # noqa: ANN401
     """RFC 3161 §2.4.2: tsa, if present, is one of the names in the signer's certificate."""
     if not name or signer is None:
         return True
-    certificate = load_certificate(signer)
-    alternatives = certificate.subject_alt_name_value or ()
-    if name.name == "directory_name" and name.chosen == certificate.subject:
+    alternatives = signer.certificate.subject_alt_name_value or ()
+    if name.name == "directory_name" and name.chosen == signer.certificate.subject:
         return True
     return any(name == alternative for alternative in alternatives)
 
@@ -212,7 +213,8 @@ def check_token(
     VerificationError: over other bytes, another nonce, an imprint algorithm we do not know, a
     signature, message digest or signing-certificate attribute that does not match, or a signer
     that is not an end entity for time stamping alone (RFC 3161 §2.3). If its message begins with
-    ``unchecked:`` (SM2, or the signer's certificate is not at hand) nothing was shown false.
+    ``unchecked:`` (SM2, or no certificate is embedded and the signer's is not among certificates)
+    nothing was shown false.
     MalformedError: a certificate that cannot be read. NOT checked: strength, chain, revocation,
     and the certificates after the first in a signing-certificate attribute.
     """
@@ -227,12 +229,15 @@ def check_token(
     if token.is_sm2:
         raise VerificationError("unchecked: sm2 signatures cannot be checked here")
     signer = find_signer(token.signed, (*token.certificates, *certificates))
+    if signer is None and token.certificates:
+        # RFC 3161 §2.4.1: certificates are there if asked for, and the signer's then is too.
+        raise VerificationError("none of the embedded certificates is the signer's")
     if signer is None:
         raise VerificationError("unchecked: the signer's certificate is not at hand")
     check_signed(token.signed, signer)
     with reading("certificate"):
-        _check_time_stamping(load_certificate(signer))
-    return signer
+        _check_time_stamping(signer.certificate)
+    return signer.der
 
 
 def _check_time_stamping(certificate: x509.Certificate) -> None:
