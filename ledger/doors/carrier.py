@@ -8,6 +8,7 @@ without permission) is refused by name, or with ``skip_unreadable`` recorded as 
 import hashlib
 import multiprocessing
 import os
+import re
 import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -74,7 +75,11 @@ def read_carrier(
         raise MalformedError(
             f"{path} is {_kind(mode)}, not a file or folder", hint="give the file it points to"
         )
-    entry = _read_file(os.fspath(path), path.name, progress)
+    try:
+        entry = _read_file(os.fspath(path), path.name, progress)
+    except UnavailableError as error:
+        hint = "close the program that writes it, or mend its permissions, then anchor again"
+        raise UnavailableError(f"cannot read {path}: {error}", hint=hint) from error
     return FileCarrier(path.resolve(), entry)
 
 
@@ -91,12 +96,12 @@ def _walk(folder: str, prefix: str) -> Iterator[tuple[str, str | None]]:
         with os.scandir(folder) as entries:
             found = sorted(entries, key=lambda entry: os.fsencode(entry.name))
     except OSError as error:
-        yield prefix.rstrip("/") or ".", f"unreadable folder: {error.strerror}"
+        yield prefix.rstrip("/") or ".", f"unreadable folder - {_reason(error)}"
         return
     for entry in found:
         name = prefix + entry.name
         if not _is_utf8(entry.name):
-            yield name, "name is not UTF-8"
+            yield name, "name is not utf-8"
         elif entry.is_dir(follow_symlinks=False):
             yield from _walk(entry.path, f"{name}/")
         elif entry.is_file(follow_symlinks=False):
@@ -143,7 +148,7 @@ def _refuse(failed: Sequence[tuple[str, str]], skip: bool) -> None:
 
 
 def _skipped(name: str, reason: str) -> FileEntry:
-    return FileEntry(_display(name), 0, hashlib.sha256().digest(), 0, skipped=reason)
+    return FileEntry(_display(name), 0, b"", 0, skipped=reason)
 
 
 Result = tuple[str, FileEntry | str]
@@ -183,13 +188,10 @@ def _read_file(path: str, name: str, progress: Progress | None) -> FileEntry:
         try:
             entry = _read_once(path, name, progress)
         except OSError as error:
-            raise UnavailableError(f"cannot read {name}: {error.strerror}") from error
+            raise UnavailableError(_reason(error)) from error
         if entry is not None:
             return entry
-    raise UnavailableError(
-        f"{name} changed while it was read, {READ_TRIES} times",
-        hint="close the program that writes it, then anchor again",
-    )
+    raise UnavailableError("changed while it was read")
 
 
 def _read_once(path: str, name: str, progress: Progress | None) -> FileEntry | None:
@@ -200,7 +202,7 @@ def _read_once(path: str, name: str, progress: Progress | None) -> FileEntry | N
     try:
         before = os.fstat(descriptor)
         if not stat.S_ISREG(before.st_mode):
-            raise UnavailableError(f"{name} is {_kind(before.st_mode)}")
+            raise UnavailableError(_kind(before.st_mode))
         digest = hashlib.sha256()
         size = 0
         if before.st_size <= SMALL_BUFFER_BYTES:
@@ -229,6 +231,12 @@ def _read_big(
             if progress is not None:
                 progress(0, count)
     return size
+
+
+def _reason(error: OSError) -> str:
+    """Why the system refused, in the words a manifest line can hold."""
+    words = re.sub(r"[^a-z0-9 -]", "", (error.strerror or "").lower()).strip(" -")
+    return words[:40] or "unreadable"
 
 
 def _is_utf8(name: str) -> bool:

@@ -161,15 +161,17 @@ def write_bundle(path: Path, bundle: Bundle, sources: Mapping[str, Path], *, for
     the digest it had, or if ``path`` exists and ``force`` is false.
     """
     names = sorted([*bundle.files, *bundle.carriers], key=str.encode)
-    with durable_writer(path, mode=0o644, overwrite=force) as file:
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
-            for name in names:
-                info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
-                info.external_attr = 0o100644 << 16
-                if name in bundle.files:
-                    archive.writestr(info, bundle.files[name])
-                else:
-                    _store_carrier(archive, info, sources[name], bundle.carriers[name])
+    with (
+        durable_writer(path, mode=0o644, overwrite=force) as file,
+        zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive,
+    ):
+        for name in names:
+            info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+            info.external_attr = 0o100644 << 16
+            if name in bundle.files:
+                archive.writestr(info, bundle.files[name])
+            else:
+                _store_carrier(archive, info, sources[name], bundle.carriers[name])
 
 
 def _store_carrier(

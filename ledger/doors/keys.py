@@ -26,8 +26,9 @@ _END = b"-----END PRIVATE KEY-----\n"
 
 def make_ledger_keys(path: Path) -> None:
     """Make a ledger's two keys, Ed25519 and ML-DSA-44; ConflictError if ``path`` exists."""
+    pair: tuple[Ed25519PrivateKey, MLDSA44PrivateKey]
     pair = (Ed25519PrivateKey.generate(), MLDSA44PrivateKey.generate())
-    write_durably(path, b"".join(map(_to_pem, pair)))
+    write_durably(path, b"".join(_to_pem(key) for key in pair))
 
 
 def load_ledger_keys(path: Path) -> tuple[Ed25519PrivateKey, MLDSA44PrivateKey]:

@@ -23,6 +23,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from ledger.errors import MalformedError
 from ledger.record.strict_json import JsonValue, format_json, parse_json
@@ -169,6 +170,11 @@ def parse_index(content: bytes) -> Index:
     if not isinstance(files, list) or not isinstance(records, list) or len(files) > MAX_FILES:
         raise MalformedError("bundle.json: files and records are not lists within the limits")
     index = Index(tuple(map(_listed, files)), tuple(map(_entry, records)))
+    paths = [row.path.encode() for row in index.files]
+    if any(left >= right for left, right in pairwise(paths)):
+        raise MalformedError("bundle.json: files are not in order, each once")
+    if len({path for path, _ in index.records}) != len(index.records):
+        raise MalformedError("bundle.json: a record is there twice")
     if format_index(index) != content:
         raise MalformedError("bundle.json is not canonical")
     return index

@@ -7,6 +7,7 @@ from that file only. A checkpoint signed by a key that the verifier does not tru
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from ledger.errors import MalformedError, VerificationError
 from ledger.proof.bundle import VKEYS, Bundle, parse_consistency
@@ -86,7 +87,7 @@ def _signatures(
     kinds = (("checkpoint.ledger", ED25519), ("checkpoint.ml-dsa", COSIGNATURE_ML_DSA_44))
     findings = []
     for step, kind in kinds:
-        values = {"origin": origin, "size": size}
+        values: dict[str, str | int] = {"origin": origin, "size": size}
         believed = [key for key in trusted if key.type == kind]
         keys = list(dict.fromkeys(believed + [key for key in declared if key.type == kind]))
         try:
@@ -172,7 +173,7 @@ def check_all_consistency(bundle: Bundle, seen: Mapping[int, SeenCheckpoint]) ->
     """Each checkpoint of the bundle against the next bigger one."""
     findings = []
     sizes = sorted(size for size in seen if size > 0)
-    wanted = {f"consistency/{old}-{new}" for old, new in zip(sizes, sizes[1:], strict=False)}
+    wanted = {f"consistency/{old}-{new}" for old, new in pairwise(sizes)}
     for path, fields in bundle.of_kind("consistency"):
         old, new = int(fields["old"]), int(fields["new"])
         if old not in seen or new not in seen:

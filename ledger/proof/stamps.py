@@ -8,7 +8,7 @@ authority going bad years later must not sink a bundle that k others carry.
 import base64
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -19,6 +19,7 @@ from ledger.errors import MalformedError, VerificationError
 from ledger.proof.bundle import Bundle
 from ledger.proof.trust import Trust, TrustedTsa
 from ledger.proof.verdict import Finding, Outcome, TokenReport
+from ledger.timestamp.algorithms import digest
 from ledger.timestamp.path import TrustedPath, check_path
 from ledger.timestamp.token import (
     Token,
@@ -31,12 +32,6 @@ from ledger.timestamp.token import (
 _PEM = re.compile(
     rb"-----BEGIN CERTIFICATE-----\n((?:[A-Za-z0-9+/=]{1,76}\n)+)-----END CERTIFICATE-----\n"
 )
-
-_HASHES: Mapping[str, Callable[[bytes], bytes]] = {
-    "sha256": lambda content: hashlib.sha256(content).digest(),
-    "sha384": lambda content: hashlib.sha384(content).digest(),
-    "sha512": lambda content: hashlib.sha512(content).digest(),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +117,7 @@ class Judge:
         about = {"path": path, "tsa": tsa}
         try:
             token = parse_token(content)
-            imprint = None if over is None else _imprint(token, over)
+            imprint = None if over is None else digest(token.imprint_algorithm, over)
             signer = check_token(token, imprint=imprint, certificates=self._certificates)
         except MalformedError as error:
             values = about | {"reason": str(error)}
@@ -211,9 +206,7 @@ def _counted(
     )
 
 
-def _counted_findings(
-    path: str, counted: CountedTime, trusted: TrustedPath
-) -> tuple[Finding, ...]:
+def _counted_findings(path: str, counted: CountedTime, trusted: TrustedPath) -> tuple[Finding, ...]:
     values = {"path": path, "tsa": counted.tsa}
     code = "development" if counted.development else "counted"
     stamp = Finding("stamp", Outcome.PROVEN, code, values, tsa=counted.tsa)
@@ -250,13 +243,6 @@ def _report(
         openssl_verifiable=openssl_verifiable(token),
         reason=reason,
     )
-
-
-def _imprint(token: Token, over: bytes) -> bytes:
-    digest = _HASHES.get(token.imprint_algorithm)
-    if digest is None:
-        raise VerificationError(f"imprint algorithm {token.imprint_algorithm} is not supported")
-    return digest(over)
 
 
 def _spki(certificate: bytes) -> bytes:

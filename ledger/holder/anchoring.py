@@ -1,0 +1,225 @@
+"""Anchoring: from a carrier to a record in the vault, and from there to the ledger.
+
+The order is the promise. Kept originals and manifest first, then the record, durably; only then
+the ledger. If we die at any point, what the vault has is sent at the next opportunity, in order;
+a record the ledger has already keeps its first index.
+"""
+
+import hashlib
+import mimetypes
+import platform
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from ledger import __version__
+from ledger.doors.carrier import FileCarrier, FolderCarrier
+from ledger.doors.client import Ledger, StampReport
+from ledger.errors import MalformedError
+from ledger.holder.originals import Originals
+from ledger.holder.receipts import newest_tokens, token_digest
+from ledger.holder.vault import StoredRecord, Vault
+from ledger.record.claims import format_time
+from ledger.record.manifest import FileEntry, lines_root, make_lines
+from ledger.record.record import cover_entry, entry_of, issue_record
+from ledger.record.sdjwt import RandomBytes, format_sdjwt
+from ledger.record.strict_json import JsonValue
+
+MAX_BATCH = 1000
+"""Entries sent to the ledger in one call."""
+
+_MEDIA_TYPE = re.compile(r"[a-z0-9.+-]{1,64}/[a-z0-9.+-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the user says about a carrier. ``keep``: True, False, or None for the vault's limit."""
+
+    notebook: str
+    kind: str = "carrier"
+    stage: str | None = None
+    title: str | None = None
+    label: str | None = None
+    note: str | None = None
+    trigger: str = "manual"
+    keep: bool | None = None
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Anchored:
+    """What became of one carrier: its record, and whether it is new or was there unchanged.
+
+    ``kept`` originals are new in this call; ``not_kept`` were above the limit (bytes).
+    """
+
+    record: StoredRecord
+    new: bool
+    kept: int = 0
+    not_kept: tuple[tuple[str, int], ...] = ()
+
+
+class Anchorer:
+    """Makes records in one vault and sends them to one ledger."""
+
+    def __init__(
+        self,
+        vault: Vault,
+        ledger: Ledger,
+        *,
+        clock: Callable[[], datetime],
+        random_bytes: RandomBytes,
+    ) -> None:
+        self._vault = vault
+        self._ledger = ledger
+        self._clock = clock
+        self._random_bytes = random_bytes
+        self._originals = Originals(vault.folder / "originals", vault.identity_path)
+
+    def anchor(self, carrier: FileCarrier | FolderCarrier, wish: Wish) -> Anchored:
+        """Record ``carrier`` as it was read; the same content again makes no new record.
+
+        UnavailableError if it changed since it was read, or the vault is another's turn.
+        """
+        if self._vault.folder.resolve().is_relative_to(carrier.path):
+            hint = "move the vault out, or anchor the folders beside it one by one"
+            raise MalformedError(f"the vault lies inside {carrier.path}", hint=hint)
+        with self._vault.turn():
+            previous = self._vault.latest_of_path(str(carrier.path), wish.notebook)
+            content = content_of(carrier)
+            if previous is not None and previous.content == content and not wish.again:
+                return Anchored(previous, new=False)
+            kept, not_kept = self._keep(carrier, wish)
+            claims, manifest = self._carrier_claims(carrier)
+            record = self._issue(carrier, wish, claims, manifest, content, previous)
+            return Anchored(record, True, kept, not_kept)
+
+    def cover(self) -> None:
+        """Append one cover entry: a heartbeat that says nothing, its secret kept."""
+        secret = self._random_bytes(32)
+        with self._vault.turn():
+            self._vault.add_cover(cover_entry(secret), secret)
+
+    def send(self) -> int:
+        """Send what the ledger has not acknowledged, in order; how many there were."""
+        with self._vault.turn():
+            waiting = [*self._vault.queued_covers()]
+            waiting += [record.entry for record in self._vault.queued()]
+            for start in range(0, len(waiting), MAX_BATCH):
+                batch = waiting[start : start + MAX_BATCH]
+                for entry, index in zip(batch, self._ledger.append(batch), strict=True):
+                    self._vault.set_index(entry, index)
+            return len(waiting)
+
+    def stamp(self) -> StampReport | None:
+        """Ask the ledger for stamps over its newest checkpoint; None if it is empty."""
+        with self._vault.turn():
+            return self._ledger.stamp()
+
+    def _keep(
+        self, carrier: FileCarrier | FolderCarrier, wish: Wish
+    ) -> tuple[int, tuple[tuple[str, int], ...]]:
+        if wish.keep is False:
+            return 0, ()
+        limit = self._vault.config.keep_limit_bytes
+        kept, not_kept = 0, []
+        for path, entry in files_of(carrier):
+            if wish.keep is None and entry.size > limit:
+                not_kept.append((entry.path, entry.size))
+            else:
+                kept += self._originals.keep(path, entry.sha256)
+        return kept, tuple(not_kept)
+
+    def _carrier_claims(
+        self, carrier: FileCarrier | FolderCarrier
+    ) -> tuple[dict[str, JsonValue], str | None]:
+        """The claims under ``carrier``, and the hex root of a folder's manifest."""
+        if isinstance(carrier, FileCarrier):
+            entry = carrier.entry
+            claims: dict[str, JsonValue] = {
+                "name": entry.path,
+                "size": entry.size,
+                "mtime": entry.mtime,
+                "sha256": entry.sha256.hex(),
+            }
+            media_type = mimetypes.guess_type(entry.path)[0] or ""
+            if _MEDIA_TYPE.fullmatch(media_type):
+                claims["media_type"] = media_type
+            return claims, None
+        lines = make_lines(carrier.entries, self._random_bytes)
+        root, count = lines_root(lines)
+        self._vault.write_lines(root, lines)
+        manifest: dict[str, JsonValue] = {"root": root.hex(), "count": count}
+        size = sum(entry.size for entry in carrier.entries)
+        return {"name": carrier.path.name or "/", "size": size, "manifest": manifest}, root.hex()
+
+    def _issue(
+        self,
+        carrier: FileCarrier | FolderCarrier,
+        wish: Wish,
+        carrier_claims: Mapping[str, JsonValue],
+        manifest: str | None,
+        content: str,
+        previous: StoredRecord | None,
+    ) -> StoredRecord:
+        head = self._vault.head(wish.notebook)
+        chain = self._vault.chain_of(wish.notebook) or self._random_bytes(16).hex()
+        seq = 1 if head is None else head.seq + 1
+        now = self._clock()
+        claims: dict[str, JsonValue] = {
+            "link": {"chain": chain, "seq": seq, "prev": head.entry.hex() if head else None},
+            "kind": wish.kind,
+            "trigger": wish.trigger,
+            "notebook": wish.notebook,
+            "captured_time": format_time(now),
+            "environment": {"tool": f"tallystick {__version__}", "os": platform.system() or "?"},
+            "ledger": self._ledger.origin,
+        }
+        said = {"stage": wish.stage, "title": wish.title, "label": wish.label, "note": wish.note}
+        claims |= {name: value for name, value in said.items() if value is not None}
+        tokens = newest_tokens(self._ledger.stamps())
+        if tokens:
+            claims["not_before"] = [token_digest(token) for token in tokens.values()]
+        if previous is not None:
+            claims["refs"] = [{"rel": "wasRevisionOf", "entry": previous.entry.hex()}]
+        key = self._vault.signing_key
+        sdjwt = issue_record(claims, carrier_claims, key, self._random_bytes)
+        record = StoredRecord(
+            number=0,
+            entry=entry_of(sdjwt.jwt),
+            notebook=wish.notebook,
+            chain=chain,
+            seq=seq,
+            sdjwt=format_sdjwt(sdjwt),
+            kind=wish.kind,
+            stage=wish.stage,
+            title=wish.title,
+            label=wish.label,
+            path=str(carrier.path),
+            content=content,
+            manifest=manifest,
+            created=format_time(now),
+            index=None,
+        )
+        # If we die before this line nothing was promised; after it the record is sent later.
+        return self._vault.add(record, now)
+
+
+def content_of(carrier: FileCarrier | FolderCarrier) -> str:
+    """Hex of what tells two versions of a carrier apart: names, sizes and digests, not times."""
+    if isinstance(carrier, FileCarrier):
+        return carrier.entry.sha256.hex()
+    digest = hashlib.sha256()
+    for entry in carrier.entries:
+        row = f"{len(entry.path.encode())}:{entry.path}{entry.sha256.hex()}{entry.skipped or ''}\n"
+        digest.update(row.encode("utf-8"))
+    return digest.hexdigest()
+
+
+def files_of(carrier: FileCarrier | FolderCarrier) -> Sequence[tuple[Path, FileEntry]]:
+    """Each file that was read, with where it lies on disk."""
+    if isinstance(carrier, FileCarrier):
+        return [(carrier.path, carrier.entry)]
+    return [(carrier.path / one.path, one) for one in carrier.entries if one.skipped is None]

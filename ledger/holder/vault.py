@@ -1,0 +1,248 @@
+"""The vault: the holder's half of the tally: records with their salts, keys, manifests.
+
+    tallystick.toml     settings
+    vault.sqlite        notebooks, records, cover secrets
+    keys/               the signing key and the age identity (mode 0600, not encrypted)
+    manifests/<root>    every line of a folder's manifest, one a line
+    originals/          kept carriers, encrypted
+    ledger/             the embedded ledger, if there is one
+
+Losing it loses the proof: the ledger alone says nothing. Every writer takes a turn.
+"""
+
+import re
+import sqlite3
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, fields
+from datetime import datetime
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from ledger.doors.files import read_limited, write_durably
+from ledger.doors.keys import load_signing_key, make_identity, make_signing_key
+from ledger.doors.sqlite import open_database, transaction, turn
+from ledger.errors import ConflictError, MalformedError, NotFoundError
+from ledger.holder.config import Config, format_config, parse_config
+
+SETTINGS = "tallystick.toml"
+MAX_MANIFEST_BYTES = 4 << 30
+"""A manifest of ten million files is about this big."""
+
+_SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS notebooks (
+        name TEXT PRIMARY KEY, chain TEXT NOT NULL UNIQUE, created TEXT NOT NULL)""",
+    """CREATE TABLE IF NOT EXISTS records (
+        number INTEGER PRIMARY KEY, entry BLOB NOT NULL UNIQUE,
+        notebook TEXT NOT NULL REFERENCES notebooks(name),
+        chain TEXT NOT NULL, seq INTEGER NOT NULL, sdjwt BLOB NOT NULL,
+        kind TEXT NOT NULL, stage TEXT, title TEXT, label TEXT,
+        path TEXT, content TEXT NOT NULL, manifest TEXT,
+        created TEXT NOT NULL, idx INTEGER,
+        UNIQUE (chain, seq))""",
+    "CREATE INDEX IF NOT EXISTS records_path ON records (path, number)",
+    "CREATE INDEX IF NOT EXISTS records_queued ON records (number) WHERE idx IS NULL",
+    """CREATE TABLE IF NOT EXISTS covers (
+        entry BLOB PRIMARY KEY, secret BLOB NOT NULL, idx INTEGER)""",
+)
+
+_COLUMNS = (
+    "number, entry, notebook, chain, seq, sdjwt, kind, stage, title, label, path, content, "
+    "manifest, created, idx"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """A record as the vault keeps it, with all its disclosures.
+
+    ``content``: what tells two versions of a carrier apart (hex). ``manifest``: hex root of a
+    folder's lines, None for a file. ``index``: its place in the ledger, None while queued.
+    """
+
+    number: int
+    entry: bytes
+    notebook: str
+    chain: str
+    seq: int
+    sdjwt: bytes
+    kind: str
+    stage: str | None
+    title: str | None
+    label: str | None
+    path: str | None
+    content: str
+    manifest: str | None
+    created: str
+    index: int | None
+
+
+class Vault:
+    """An open vault; use ``create_vault`` or ``open_vault``."""
+
+    def __init__(self, folder: Path, config: Config, *, create: bool = False) -> None:
+        self.folder = folder
+        self.config = config
+        self._database = open_database(folder / "vault.sqlite", create=create)
+        if create:
+            with transaction(self._database):
+                for statement in _SCHEMA:
+                    self._database.execute(statement)
+
+    @property
+    def signing_key(self) -> Ed25519PrivateKey:
+        """The key that signs this vault's records."""
+        return load_signing_key(self.folder / "keys" / "signing.pem")
+
+    @property
+    def identity_path(self) -> Path:
+        """The age identity that kept carriers are encrypted to."""
+        return self.folder / "keys" / "identity.txt"
+
+    def turn(self) -> AbstractContextManager[None]:
+        """Hold the vault's turn; other processes wait up to 30 s, then UnavailableError."""
+        return turn(self.folder / "turn.lock")
+
+    def chain_of(self, notebook: str) -> str | None:
+        """The notebook's chain (32 hex digits), None if there is no such notebook."""
+        row = self._one("SELECT chain FROM notebooks WHERE name = ?", (notebook,))
+        return None if row is None else str(row[0])
+
+    def notebooks(self) -> tuple[str, ...]:
+        """Names of the notebooks, oldest first."""
+        rows = self._database.execute("SELECT name FROM notebooks ORDER BY created, rowid")
+        return tuple(str(row[0]) for row in rows)
+
+    def head(self, notebook: str) -> StoredRecord | None:
+        """The last record of a notebook's chain."""
+        found = self._select("WHERE notebook = ? ORDER BY seq DESC LIMIT 1", (notebook,))
+        return found[0] if found else None
+
+    def add(self, record: StoredRecord, created: datetime) -> StoredRecord:
+        """Keep a new record, durably; ConflictError if its place in the chain is taken.
+
+        After the return it is never lost: if we die before the ledger has it, it is sent later.
+        """
+        try:
+            with transaction(self._database):
+                self._database.execute(
+                    "INSERT OR IGNORE INTO notebooks (name, chain, created) VALUES (?, ?, ?)",
+                    (record.notebook, record.chain, created.isoformat()),
+                )
+                row = {"idx" if name == "index" else name: value for name, value in _row(record)}
+                self._database.table("records").insert(row)
+        except sqlite3.IntegrityError as error:
+            place = f"{record.chain}/{record.seq}"
+            raise ConflictError(f"place {place} is taken: {error}") from error
+        return self._select("WHERE chain = ? AND seq = ?", (record.chain, record.seq))[0]
+
+    def records(self, notebook: str | None = None) -> tuple[StoredRecord, ...]:
+        """Records in order of number, of one notebook or of all."""
+        if notebook is None:
+            return self._select("ORDER BY number", ())
+        return self._select("WHERE notebook = ? ORDER BY seq", (notebook,))
+
+    def find(self, reference: str) -> StoredRecord:
+        """The record with this number, or whose entry begins so (8 or more hex digits).
+
+        NotFoundError if there is none; MalformedError if it is neither, or names several.
+        """
+        if re.fullmatch(r"[0-9]{1,7}", reference):
+            found = self._select("WHERE number = ?", (int(reference),))
+        elif re.fullmatch(r"[0-9a-f]{8,128}", reference):
+            found = self._select("WHERE lower(hex(entry)) LIKE ?", (f"{reference}%",))
+        else:
+            raise MalformedError(
+                f"{reference!r} is not a record",
+                hint="give its number from `tally log`, or the beginning of its entry",
+            )
+        if not found:
+            raise NotFoundError(f"no record {reference}", hint="`tally log` lists them")
+        if len(found) > 1:
+            raise MalformedError(f"{reference} names {len(found)} records: give more digits")
+        return found[0]
+
+    def latest_of_path(self, path: str, notebook: str | None = None) -> StoredRecord | None:
+        """The newest record of the carrier at this absolute path."""
+        clause, values = "WHERE path = ?", [path]
+        if notebook is not None:
+            clause, values = f"{clause} AND notebook = ?", [path, notebook]
+        found = self._select(f"{clause} ORDER BY number DESC LIMIT 1", values)
+        return found[0] if found else None
+
+    def queued(self) -> tuple[StoredRecord, ...]:
+        """Records the ledger has not acknowledged yet, oldest first."""
+        return self._select("WHERE idx IS NULL ORDER BY number", ())
+
+    def set_index(self, entry: bytes, index: int) -> None:
+        """Note where the ledger put an entry."""
+        with transaction(self._database):
+            values = (index, entry)
+            self._database.execute("UPDATE records SET idx = ? WHERE entry = ?", values)
+            self._database.execute("UPDATE covers SET idx = ? WHERE entry = ?", values)
+
+    def add_cover(self, entry: bytes, secret: bytes) -> None:
+        """Keep a cover entry's secret, so that its index can be accounted for."""
+        with transaction(self._database):
+            self._database.execute(
+                "INSERT OR IGNORE INTO covers (entry, secret) VALUES (?, ?)", (entry, secret)
+            )
+
+    def queued_covers(self) -> tuple[bytes, ...]:
+        """Cover entries the ledger has not acknowledged yet."""
+        rows = self._database.execute("SELECT entry FROM covers WHERE idx IS NULL ORDER BY rowid")
+        return tuple(bytes(row[0]) for row in rows)
+
+    def write_lines(self, root: bytes, lines: Sequence[str]) -> None:
+        """Keep a folder's manifest lines under their root."""
+        path = self.folder / "manifests" / root.hex()
+        if not path.exists():
+            write_durably(path, "\n".join(lines).encode("ascii") + b"\n")
+
+    def read_lines(self, root: str) -> list[str]:
+        """The manifest lines under ``root`` (hex); NotFoundError if they are missing."""
+        content = read_limited(self.folder / "manifests" / root, MAX_MANIFEST_BYTES)
+        return content.decode("ascii").removesuffix("\n").split("\n")
+
+    def _select(self, clause: str, values: Sequence[str | int | None]) -> tuple[StoredRecord, ...]:
+        sql = f"SELECT {_COLUMNS} FROM records {clause}"  # noqa: S608 - clauses are constants here
+        rows = self._database.execute(sql, values)
+        return tuple(StoredRecord(*row) for row in rows)
+
+    def _one(self, sql: str, values: Sequence[str]) -> tuple[object, ...] | None:
+        row: tuple[object, ...] | None = self._database.execute(sql, values).fetchone()
+        return row
+
+
+def _row(record: StoredRecord) -> list[tuple[str, object]]:
+    """The record's fields but its number, which the database gives."""
+    names = [field.name for field in fields(record) if field.name != "number"]
+    return [(name, getattr(record, name)) for name in names]
+
+
+def create_vault(folder: Path, config: Config) -> Vault:
+    """Make a vault in ``folder``; ConflictError if there is one, or the folder holds other files.
+
+    The settings are written last: a folder without them is no vault, and making one there again
+    goes on where a crash left off.
+    """
+    if (folder / SETTINGS).exists():
+        raise ConflictError(f"there is a vault in {folder} already")
+    known = {"keys", "ledger", "vault.sqlite", "vault.sqlite-wal", "vault.sqlite-shm", "turn.lock"}
+    if folder.exists() and {path.name for path in folder.iterdir()} - known:
+        raise ConflictError(f"{folder} is not empty", hint="choose an empty folder for the vault")
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for name, make in (("signing.pem", make_signing_key), ("identity.txt", make_identity)):
+        if not (folder / "keys" / name).exists():
+            make(folder / "keys" / name)
+    vault = Vault(folder, config, create=True)
+    write_durably(folder / SETTINGS, format_config(config))
+    return vault
+
+
+def open_vault(folder: Path) -> Vault:
+    """Open the vault in ``folder``; NotFoundError if there is none, MalformedError if damaged."""
+    if not (folder / SETTINGS).is_file():
+        raise NotFoundError(f"no vault in {folder}", hint="`tally init` makes one")
+    return Vault(folder, parse_config(read_limited(folder / SETTINGS, 1 << 20)))

@@ -1,0 +1,197 @@
+"""What the bundle shows of its records: signatures, disclosures, entries, carriers, manifests.
+
+The entry stands in ``bundle.json`` and is recomputed here from the record, so that each of its
+two halves is checked on its own; the Merkle leaf is then made from the recomputed bytes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ledger.errors import LedgerError, MalformedError, VerificationError
+from ledger.proof.bundle import Bundle, Digest, Index
+from ledger.proof.trust import Trust
+from ledger.proof.verdict import Finding, Outcome
+from ledger.record.chain import ChainReport, check_chain
+from ledger.record.manifest import FileEntry, check_line, parse_shown_lines
+from ledger.record.record import Link, Record, entry_of, parse_record
+from ledger.record.sdjwt import check_jwt, parse_sdjwt
+
+
+@dataclass(frozen=True, slots=True)
+class SeenRecord:
+    """A record of the bundle that is well formed and signed. ``number``: from 1, in index order.
+
+    ``files``: the shown manifest lines as (index, file), checked against the record's root.
+    """
+
+    name: str
+    number: int
+    record: Record
+    files: tuple[tuple[int, FileEntry], ...]
+
+    @property
+    def opened(self) -> bool:
+        """More than its place in the chain is shown."""
+        return bool(self.record.claims.keys() - {"link"} or self.record.carrier)
+
+
+def read_records(
+    bundle: Bundle, index: Index, trust: Trust
+) -> tuple[list[SeenRecord], list[Finding]]:
+    """The records that hold, in the order of the index, and the findings on all of them."""
+    seen: list[SeenRecord] = []
+    findings: list[Finding] = []
+    for number, (path, entry) in enumerate(index.records, 1):
+        name = entry.hex()[:16]
+        if path not in bundle.files:
+            values = {"path": path, "reason": "the record is not in the bundle"}
+            absent = Finding("record.signature", Outcome.UNCHECKED, "absent", values, name)
+            findings.append(absent)
+            continue
+        record, found = _check_record(path, name, bundle.files[path], entry, trust)
+        findings += found
+        if record is None:
+            continue
+        files, found = _check_manifest(bundle, name, record)
+        findings += found
+        seen.append(SeenRecord(name, number, record, files))
+    return seen, findings
+
+
+def _check_record(
+    path: str, name: str, content: bytes, entry: bytes, trust: Trust
+) -> tuple[Record | None, list[Finding]]:
+    findings: list[Finding] = []
+    try:
+        jwt = parse_sdjwt(content).jwt
+        key = check_jwt(jwt)
+    except MalformedError as error:
+        return None, [_refuted("record.signature", "malformed", path, error, name)]
+    except VerificationError as error:
+        return None, [_refuted("record.signature", "bad", path, error, name)]
+    author = trust.author(key.thumbprint)
+    values = {"key": key.thumbprint[:8] + "…", "thumbprint": key.thumbprint}
+    values |= {} if author is None else {"name": author}
+    code = "good" if author is None else "known"
+    findings.append(Finding("record.signature", Outcome.PROVEN, code, values, name))
+    try:
+        record = parse_record(content)
+    except MalformedError as error:
+        findings.append(_refuted("record.disclosures", "malformed", path, error, name))
+        return None, findings
+    shown = len(record.claims) + len(record.carrier)
+    code = "link-only" if record.claims.keys() == {"link"} and not record.carrier else "complete"
+    found = Finding("record.disclosures", Outcome.PROVEN, code, {"shown": shown}, name)
+    findings.append(found)
+    findings += _check_entry(path, name, entry_of(jwt), entry)
+    return record, findings
+
+
+def _check_entry(path: str, name: str, computed: bytes, stated: bytes) -> list[Finding]:
+    findings = []
+    for step, half in (("entry.sha256", slice(0, 32)), ("entry.sm3", slice(32, 64))):
+        values = {"path": path, "digest": computed[half].hex()}
+        if computed[half] == stated[half] and path == f"records/{computed.hex()[:16]}.sd-jwt":
+            findings.append(Finding(step, Outcome.PROVEN, "match", values, name))
+        else:
+            findings.append(Finding(step, Outcome.REFUTED, "mismatch", values, name))
+    return findings
+
+
+def _check_manifest(
+    bundle: Bundle, name: str, record: Record
+) -> tuple[tuple[tuple[int, FileEntry], ...], list[Finding]]:
+    path = f"manifests/{name}.lines"
+    if path not in bundle.files:
+        return (), []
+    match record.carrier.get("manifest"):
+        case {"root": str(root), "count": int(count)}:
+            pass
+        case _:
+            values = {"path": path}
+            unchecked = Finding("manifest", Outcome.UNCHECKED, "not-disclosed", values, name)
+            return (), [unchecked]
+    try:
+        lines = parse_shown_lines(bundle.files[path])
+        files = tuple((line.index, check_line(line, bytes.fromhex(root), count)) for line in lines)
+    except LedgerError as error:
+        return (), [_refuted("manifest", "refuted", path, error, name)]
+    values_shown: dict[str, str | int] = {"path": path, "shown": len(files), "count": count}
+    return files, [Finding("manifest", Outcome.PROVEN, "lines", values_shown, name)]
+
+
+def check_carriers(seen: Sequence[SeenRecord], carriers: Mapping[str, Digest]) -> list[Finding]:
+    """Each carrier against every digest the records disclose."""
+    findings: list[Finding] = []
+    total = len(seen)
+    for name, given in carriers.items():
+        found = [_match(one, total, name, given) for one in seen]
+        good = [finding for finding in found if finding is not None]
+        if good:
+            findings += good
+        elif any(one.files or "sha256" in one.record.carrier for one in seen):
+            findings.append(Finding("carrier", Outcome.REFUTED, "no-match", {"name": name}))
+        else:
+            findings.append(Finding("carrier", Outcome.UNCHECKED, "not-disclosed", {"name": name}))
+    return findings
+
+
+def _match(one: SeenRecord, total: int, name: str, given: Digest) -> Finding | None:
+    """The finding if ``given`` is the record's own file, or one of its shown lines."""
+    short = f"{given.sha256.hex()[:8]}…{given.sha256.hex()[-6:]}"
+    values: dict[str, str | int] = {
+        "name": name,
+        "number": one.number,
+        "total": total,
+        "sha256": short,
+        "digest": given.sha256.hex(),
+    }
+    carrier = one.record.carrier
+    if (
+        carrier.get("sha256") == given.sha256.hex()
+        and carrier.get("size", given.size) == given.size
+    ):
+        return Finding("carrier", Outcome.PROVEN, "file", values, one.name)
+    for index, file in one.files:
+        if file.skipped is None and (file.sha256, file.size) == (given.sha256, given.size):
+            manifest = carrier["manifest"]
+            count = manifest["count"] if isinstance(manifest, dict) else 0
+            values |= {"index": index + 1, "count": str(count), "path": file.path}
+            return Finding("carrier", Outcome.PROVEN, "line", values, one.name)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class SeenChain:
+    """One chain that holds: what it shows, and the names of its records in chain order."""
+
+    report: ChainReport
+    names: tuple[str, ...]
+
+
+def read_chains(seen: Sequence[SeenRecord]) -> tuple[list[SeenChain], list[Finding]]:
+    """The chains the records show; a fork or a gap is refuted."""
+    chains: dict[str, list[tuple[Link, SeenRecord]]] = {}
+    for one in seen:
+        if one.record.link is not None:
+            chains.setdefault(one.record.link.chain, []).append((one.record.link, one))
+    good: list[SeenChain] = []
+    findings: list[Finding] = []
+    for chain, links in chains.items():
+        links.sort(key=lambda pair: pair[0].seq)
+        try:
+            report = check_chain([(link, one.record.entry) for link, one in links])
+        except VerificationError as error:
+            word = str(error).split(":")[0]
+            code = word if word in {"fork", "gap"} else "refuted"
+            values = {"chain": chain, "reason": str(error)}
+            findings.append(Finding("chain", Outcome.REFUTED, code, values))
+            continue
+        good.append(SeenChain(report, tuple(one.name for _, one in links)))
+    if not chains:
+        findings.append(Finding("chain", Outcome.UNCHECKED, "not-shown"))
+    return good, findings
+
+
+def _refuted(step: str, code: str, path: str, why: Exception, record: str) -> Finding:
+    return Finding(step, Outcome.REFUTED, code, {"path": path, "reason": str(why)}, record)

@@ -1,0 +1,331 @@
+"""The verdict on a bundle: every check in its fixed order, under one verifier's trust file.
+
+Nothing is fetched and nothing is asked: bytes, trust and the check time come in, findings go out.
+Required for "proven": every record signed and whole, its entry, its inclusion, and an upper bound
+on its time; a carrier and a manifest where one was given; and whatever the trust file requires.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+from ledger.errors import MalformedError
+from ledger.proof.bounds import (
+    Bounds,
+    lower_finding,
+    make_bounds,
+    pass_along,
+    upper_finding,
+)
+from ledger.proof.bundle import (
+    INDEX,
+    SUMS,
+    Bundle,
+    Digest,
+    Index,
+    Listed,
+    format_sums,
+    parse_index,
+    place_of,
+)
+from ledger.proof.logged import (
+    Included,
+    SeenCheckpoint,
+    check_all_consistency,
+    find_inclusion,
+    read_checkpoints,
+)
+from ledger.proof.recorded import (
+    SeenChain,
+    SeenRecord,
+    check_carriers,
+    read_chains,
+    read_records,
+)
+from ledger.proof.stamps import CountedTime, Judge, Judged, read_certificates
+from ledger.proof.trust import Trust
+from ledger.proof.verdict import (
+    Finding,
+    Outcome,
+    RecordBounds,
+    TokenReport,
+    Verdict,
+    format_upper,
+    order_findings,
+)
+from ledger.record.claims import parse_time
+
+REQUIRED = frozenset(
+    {
+        "record.signature",
+        "record.disclosures",
+        "entry.sha256",
+        "entry.sm3",
+        "inclusion",
+        "time.not-after",
+        "carrier",
+        "manifest",
+    }
+)
+"""Steps that decide the verdict wherever they occur."""
+
+
+def verify(
+    bundle: Bundle,
+    trust: Trust,
+    carriers: Mapping[str, Digest],
+    *,
+    checked_at: datetime,
+    clock: str,
+    tool: str,
+) -> Verdict:
+    """The whole verdict on ``bundle`` and the ``carriers`` given with it, by displayed name.
+
+    Never raises for what a bundle contains: every fault is a finding. ``checked_at`` (aware),
+    ``clock`` (its source) and ``tool`` (name, version, hash) are reported, and decide nothing.
+    """
+    content = bundle.files.get(INDEX, b"")
+    try:
+        checked = _check(bundle, parse_index(content), trust, carriers)
+    except MalformedError as error:
+        values = {"path": INDEX, "reason": str(error)}
+        checked = _Checked(findings=[Finding("index", Outcome.REFUTED, "malformed", values)])
+    bounds = checked.bounds
+    matched = {finding.record for finding in checked.findings if finding.step == "carrier"} - {None}
+    relevant = [one for name, one in bounds.items() if not matched or name in matched]
+    return Verdict(
+        findings=order_findings(_require(checked.findings, trust)),
+        records=tuple(_record_bounds(one, checked) for one in checked.seen),
+        tokens=tuple(checked.tokens),
+        carrier_checked=bool(matched),
+        independent=_independent(relevant),
+        not_after=_all(max, [one.upper for one in relevant]),
+        first_not_after=_all(
+            max, [one.uppers[0].latest if one.uppers else None for one in relevant]
+        ),
+        not_before=_all(min, [one.lower for one in relevant]),
+        checked_at=checked_at.astimezone(UTC),
+        clock=clock,
+        tool=tool,
+        trust_sha256=trust.sha256,
+        bundle_sha256=hashlib.sha256(content).hexdigest(),
+    )
+
+
+@dataclass(slots=True)
+class _Checked:
+    """What the checks have found so far."""
+
+    findings: list[Finding]
+    seen: list[SeenRecord] = field(default_factory=list)
+    included: dict[str, Included] = field(default_factory=dict)
+    bounds: dict[str, Bounds] = field(default_factory=dict)
+    tokens: list[TokenReport] = field(default_factory=list)
+
+
+def _check(bundle: Bundle, index: Index, trust: Trust, carriers: Mapping[str, Digest]) -> _Checked:
+    """Every check on a bundle whose index can be read."""
+    done = _Checked(_check_index(bundle, index))
+    done.seen, found = read_records(bundle, index, trust)
+    done.findings += found
+    checkpoints, found = read_checkpoints(bundle, trust)
+    vouched = {int(f.values["size"]) for f in found if (f.step, f.code) == _TRUSTED_LEDGER}
+    done.findings += found + check_all_consistency(bundle, checkpoints)
+    stamps, named, found, done.tokens = _judge_tokens(bundle, trust, checkpoints)
+    done.findings += found
+    for one in done.seen:
+        place, found = find_inclusion(bundle, one.name, one.record.entry, checkpoints)
+        done.findings += found
+        sizes = place.sizes if place is not None else ()
+        over = [time for time in stamps if time.size in sizes]
+        below = [named[digest] for digest in _named_tokens(one) if digest in named]
+        done.bounds[one.name] = make_bounds(over, below, trust.k)
+        if place is not None:
+            done.included[one.name] = place
+            authentic = bool(done.bounds[one.name].own_upper or vouched & set(sizes))
+            done.findings.append(_inclusion(one, place, checkpoints, authentic, trust.k))
+    chains, found = read_chains(done.seen)
+    done.bounds = pass_along(done.bounds, chains)
+    done.findings += found + [_chain_finding(chain, done) for chain in chains]
+    for one in done.seen:
+        done.findings.append(upper_finding(one.name, done.bounds[one.name]))
+        named_any = bool(_named_tokens(one))
+        done.findings.append(lower_finding(one.name, done.bounds[one.name], named_any))
+    done.findings += check_carriers(done.seen, {**_inside(bundle), **carriers})
+    return done
+
+
+_TRUSTED_LEDGER = ("checkpoint.ledger", "trusted")
+
+
+def _check_index(bundle: Bundle, index: Index) -> list[Finding]:
+    """The files against ``bundle.json`` and ``SHA256SUMS``."""
+    findings: list[Finding] = []
+    listed = {row.path: row for row in index.files}
+    held = {
+        path: Digest(len(content), hashlib.sha256(content).digest())
+        for path, content in bundle.files.items()
+    } | dict(bundle.carriers)
+    names = {entry.hex()[:16] for _, entry in index.records}
+    for path in sorted(held):
+        row = listed.get(path)
+        if path in {INDEX, SUMS}:
+            continue
+        if row is None or not _belongs(path, names):
+            findings.append(Finding("index", Outcome.REFUTED, "unlisted", {"path": path}))
+        elif (row.size, row.sha256) != (held[path].size, held[path].sha256):
+            findings.append(Finding("index", Outcome.REFUTED, "mismatch", {"path": path}))
+    rows = [*listed.values(), Listed(INDEX, held[INDEX].size, held[INDEX].sha256)]
+    if SUMS in held and bundle.files[SUMS] != format_sums(rows):
+        findings.append(Finding("index", Outcome.REFUTED, "mismatch", {"path": SUMS}))
+    absent = sorted((listed.keys() | {SUMS}) - held.keys())
+    findings += [Finding("index", Outcome.UNCHECKED, "absent", {"path": path}) for path in absent]
+    if not findings:
+        findings.append(Finding("index", Outcome.PROVEN, "complete", {"files": len(listed)}))
+    return findings
+
+
+def _belongs(path: str, names: set[str]) -> bool:
+    """Whether ``path`` is a bundle's, and of one of its records if it is about a record."""
+    try:
+        fields = place_of(path).fields
+    except MalformedError:
+        return False
+    return "entry" not in fields or fields["entry"] in names
+
+
+def _judge_tokens(
+    bundle: Bundle, trust: Trust, checkpoints: Mapping[int, SeenCheckpoint]
+) -> tuple[list[CountedTime], dict[str, CountedTime], list[Finding], list[TokenReport]]:
+    """Counted stamps, counted not-before tokens by hash, findings, and a report on each token."""
+    findings: list[Finding] = []
+    try:
+        judge = Judge(trust, read_certificates(bundle))
+    except MalformedError as error:
+        values = {"path": "material/", "reason": str(error)}
+        findings.append(Finding("stamp", Outcome.REFUTED, "malformed", values))
+        judge = Judge(trust, ())
+    judged: list[Judged] = []
+    named: dict[str, CountedTime] = {}
+    for path, fields in bundle.of_kind("stamp"):
+        size, content = int(fields["size"]), bundle.files[path]
+        if size not in checkpoints:
+            values = {"path": path, "reason": f"checkpoints/{size} cannot be used"}
+            findings.append(Finding("stamp", Outcome.UNCHECKED, "not-counted", values))
+        elif hashlib.sha256(content).hexdigest()[:8] != fields["hash"]:
+            findings.append(_misnamed("stamp", path))
+        else:
+            over = checkpoints[size].signed_file
+            judged.append(judge.judge_stamp(path, fields["tsa"], size, content, over))
+    stamps = [one.counted for one in judged if one.counted is not None]
+    for path, fields in bundle.of_kind("not-before"):
+        content = bundle.files[path]
+        if hashlib.sha256(content).hexdigest() != fields["hash"]:
+            findings.append(_misnamed("time.not-before", path))
+            continue
+        judged.append(one := judge.judge_not_before(path, content))
+        if one.counted is not None:
+            named[fields["hash"]] = one.counted
+    findings += [finding for one in judged for finding in one.findings]
+    if not any(finding.step == "stamp" for finding in findings):
+        findings.append(Finding("stamp", Outcome.UNCHECKED, "absent"))
+    reports = [one.report for one in judged if one.report is not None]
+    once = [one for number, one in enumerate(findings) if one not in findings[:number]]
+    return stamps, named, once, reports
+
+
+def _misnamed(step: str, path: str) -> Finding:
+    values = {"path": path, "reason": "its name is not the hash of its bytes"}
+    return Finding(step, Outcome.REFUTED, "malformed", values)
+
+
+def _named_tokens(one: SeenRecord) -> list[str]:
+    """The token digests in the record's ``not_before``, if it is disclosed."""
+    named = one.record.claims.get("not_before")
+    return [str(digest) for digest in named] if isinstance(named, list) else []
+
+
+def _inside(bundle: Bundle) -> dict[str, Digest]:
+    """The carriers that came in the bundle, by their name without the bundle's own prefix."""
+    return {path.split("/", 2)[2]: digest for path, digest in bundle.carriers.items()}
+
+
+def _inclusion(
+    one: SeenRecord,
+    place: Included,
+    checkpoints: Mapping[int, SeenCheckpoint],
+    authentic: bool,
+    k: int,
+) -> Finding:
+    """A proof that fits shows nothing while nobody vouches for the checkpoint it leads to."""
+    if not authentic:
+        values: dict[str, str | int] = {"index": place.index, "k": k}
+        return Finding("inclusion", Outcome.UNCHECKED, "not-authenticated", values, one.name)
+    checkpoint = checkpoints[place.sizes[0]].checkpoint
+    values = {"index": place.index, "size": checkpoint.size, "origin": checkpoint.origin}
+    return Finding("inclusion", Outcome.PROVEN, "proven", values, one.name)
+
+
+def _chain_finding(chain: SeenChain, done: _Checked) -> Finding:
+    report, opened = chain.report, [one for one in done.seen if one.opened]
+    upper = done.bounds[chain.names[-1]].upper
+    values: dict[str, str | int] = {
+        "chain": report.chain[:8],
+        "first": report.first,
+        "last": report.last,
+        "head": report.head.hex()[:16],
+        "opened": len([one for one in opened if one.name in chain.names]),
+        "time": "-" if upper is None else format_upper(upper),
+    }
+    return Finding("chain", Outcome.PROVEN, "proven", values)
+
+
+def _require(findings: Sequence[Finding], trust: Trust) -> list[Finding]:
+    """Mark what decides the verdict; what is required and has no finding is unchecked."""
+    steps = REQUIRED | set(trust.require)
+    marked = [replace(finding, required=finding.step in steps) for finding in findings]
+    present = {finding.step for finding in findings}
+    return marked + [
+        Finding(step, Outcome.UNCHECKED, "required", required=True)
+        for step in trust.require
+        if step not in present
+    ]
+
+
+def _independent(relevant: Sequence[Bounds]) -> bool:
+    """Whether every bound rests on k tokens alone, none of them a development TSA's."""
+    return bool(relevant) and all(
+        one.own_upper is not None and not any(time.development for time in one.uppers[: one.k])
+        for one in relevant
+    )
+
+
+def _all(
+    choose: Callable[[Iterable[datetime]], datetime], times: Sequence[datetime | None]
+) -> datetime | None:
+    """One bound that holds for all records: None as soon as one has none."""
+    known = [time for time in times if time is not None]
+    return choose(known) if known and len(known) == len(times) else None
+
+
+def _record_bounds(one: SeenRecord, done: _Checked) -> RecordBounds:
+    claims, link, place = one.record.claims, one.record.link, done.included.get(one.name)
+    title = claims.get("title") or claims.get("label")
+    claimed = claims.get("captured_time")
+    return RecordBounds(
+        name=one.name,
+        seq=None if link is None else link.seq,
+        opened=one.opened,
+        title=None if title is None else str(title),
+        claimed_time=None if claimed is None else parse_time(str(claimed)),
+        not_before=done.bounds[one.name].lower,
+        not_after=done.bounds[one.name].upper,
+        index=None if place is None else place.index,
+        kind=_text(claims.get("kind")),
+        stage=_text(claims.get("stage")),
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
