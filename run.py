@@ -186,7 +186,8 @@ def distribution_wheel(environment: Environment, turn: int) -> Path | None:
     checks the package's signature.
     """
     wheels = sysconfig.get_config_var("WHEEL_PKG_DIR")
-    if wheels and (found := sorted(Path(wheels).glob("pip-*.whl"))):
+    found = sorted(Path(wheels).glob("pip-*.whl")) if wheels else []
+    if found:
         return found[-1]
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
         return None
