@@ -1,0 +1,11 @@
+"""I/O. Keeps a ledger: its store, its guard, its one sequencer, its timestamps.
+
+Who lives here sees commitments of 64 bytes and never a record. They may write the store and the
+guard, hold the ledger's signing keys, and ask timestamp authorities through ``doors``. They never
+import ``holder``: the two meet in ``ledger.doors.client``.
+
+    store       entries, tiles, the head, side rows; six promises, several keepers
+    guard       one signed file per tree size, for ever
+    repeats     which entries are certainly new, in memory
+    sequencer   the only writer: commit, read again, sign, publish
+"""

@@ -1,0 +1,273 @@
+"""A store in one SQLite file: durable at commit, one writer at a time, any number of readers.
+
+Tables, all append-only but for the head, the rightmost tiles and the lookup's mark:
+
+    head        one row: size, root
+    bundles     start -> up to 256 entries, as c2sp.org/tlog-tiles writes an entry bundle;
+                what one commit brought is never rewritten by a later one
+    tiles       level * 2**56 + index -> width * 32 bytes, the widest version
+    attachments side rows, in the order they came
+    lookup      8-byte prefix of an entry -> index; filled behind the commit
+
+Reads go through a second connection, so that what is read again after a commit comes from the
+files and not from the writing connection's own pages.
+"""
+
+import contextlib
+import hashlib
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from ledger.doors.sqlite import open_database, transaction
+from ledger.errors import ConflictError, MalformedError, NotFoundError, UnavailableError
+from ledger.operator.store.protocol import Attachment, check_commit, check_range
+from ledger.tlog.merkle import EMPTY_ROOT, TreeHead
+from ledger.tlog.tile import Tile, format_entry_bundle, parse_entry_bundle
+
+SCHEMA_VERSION = 1
+
+BUNDLE_ENTRIES = 256
+"""Entries in one row at most: a single entry is read by loading no more than 17 KB."""
+
+LEVEL_SHIFT = 56
+"""2**63 entries need 2**55 tiles at level 0, so level and index share one 64-bit row key."""
+
+LOOKUP_ROWS = 1 << 16
+"""Lookup rows filled in one transaction: sorted and many, each index page is written about once
+for ten rows; and another writer waits a fifth of a second for it at most."""
+
+_SCHEMA = """
+CREATE TABLE head (one INTEGER PRIMARY KEY CHECK (one = 1), size INTEGER NOT NULL,
+    root BLOB NOT NULL) STRICT;
+CREATE TABLE bundles (start INTEGER PRIMARY KEY, content BLOB NOT NULL) STRICT;
+CREATE TABLE tiles (place INTEGER PRIMARY KEY, content BLOB NOT NULL) STRICT;
+CREATE TABLE attachments (number INTEGER PRIMARY KEY, size INTEGER NOT NULL, kind TEXT NOT NULL,
+    name TEXT NOT NULL, digest BLOB NOT NULL, content BLOB NOT NULL,
+    UNIQUE (kind, size, name, digest)) STRICT;
+CREATE TABLE lookup (prefix INTEGER, position INTEGER, PRIMARY KEY (prefix, position))
+    STRICT, WITHOUT ROWID;
+CREATE TABLE looked_up (one INTEGER PRIMARY KEY CHECK (one = 1), size INTEGER NOT NULL) STRICT;
+INSERT INTO looked_up VALUES (1, 0);
+"""
+
+
+class SqliteStore:
+    """The ``Store`` protocol over the database file at ``path``; made if it is not there.
+
+    NotFoundError if there is none and ``create`` is false; MalformedError if it is a database
+    of another kind or version; UnavailableError if it cannot be opened.
+    """
+
+    def __init__(self, path: Path, *, create: bool = True) -> None:
+        self._database = open_database(path, create=create)
+        self._reader = open_database(path, create=False)
+        self._write_lock = threading.Lock()
+        self._read_lock = threading.Lock()
+        try:
+            self._make_schema()
+        except BaseException:
+            self.close()
+            raise
+
+    def _make_schema(self) -> None:
+        with self._reading() as connection:
+            if _version(connection) == SCHEMA_VERSION:
+                return
+        with self._writing() as connection:
+            version = _version(connection)
+            tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+            if version == 0 and tables == 0:
+                for statement in _SCHEMA.split(";"):
+                    connection.execute(statement)
+                connection.execute("INSERT INTO head VALUES (1, 0, ?)", (EMPTY_ROOT,))
+                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            elif version != SCHEMA_VERSION:
+                raise MalformedError(f"store has schema {version}, want {SCHEMA_VERSION}")
+
+    def close(self) -> None:
+        """Close both connections. What was committed needs no closing to be durable."""
+        with self._write_lock, self._read_lock:
+            self._reader.close()
+            self._database.close()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._write_lock, _unavailable(), transaction(self._database):
+            yield self._database.conn
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._read_lock, _unavailable():
+            yield self._reader.conn
+
+    def head(self) -> TreeHead:
+        """The newest committed head."""
+        with self._reading() as connection:
+            return _read_head(connection)
+
+    def commit(
+        self,
+        expected: TreeHead,
+        new: TreeHead,
+        entries: Sequence[bytes],
+        tiles: Mapping[Tile, bytes],
+    ) -> None:
+        """One durable transaction; ConflictError if the head moved."""
+        check_commit(expected, new, entries, tiles)
+        bundles = [
+            (expected.size + start, format_entry_bundle(entries[start : start + BUNDLE_ENTRIES]))
+            for start in range(0, len(entries), BUNDLE_ENTRIES)
+        ]
+        rows = [(_place(tile), content) for tile, content in tiles.items()]
+        with self._writing() as connection:
+            present = _read_head(connection)
+            if present != expected:
+                raise ConflictError(f"head is at {present.size}, want {expected.size}")
+            connection.executemany("INSERT INTO bundles VALUES (?, ?)", bundles)
+            connection.executemany("INSERT OR REPLACE INTO tiles VALUES (?, ?)", rows)
+            connection.execute("UPDATE head SET size = ?, root = ?", (new.size, new.root))
+        # If we die before the transaction's commit returns, the old head stands and nothing
+        # was acknowledged; after it, entries, tiles and head are all on disk.
+
+    def tiles(self, coordinates: Sequence[Tile]) -> tuple[bytes, ...]:
+        """The tiles asked for; NotFoundError if one is missing or narrower."""
+        places = json.dumps([_place(tile) for tile in coordinates])
+        with self._reading() as connection:
+            rows = connection.execute(
+                "SELECT place, content FROM json_each(?) JOIN tiles ON place = value", (places,)
+            )
+            stored: dict[int, bytes] = dict(rows.fetchall())
+        found = []
+        for tile in coordinates:
+            content = stored.get(_place(tile), b"")[: tile.width * 32]
+            if len(content) < tile.width * 32:
+                raise NotFoundError(f"no such tile: {tile}")
+            found.append(content)
+        return tuple(found)
+
+    def entries(self, start: int, stop: int) -> tuple[bytes, ...]:
+        """The entries of ``start <= i < stop``; NotFoundError beyond the head or in a gap."""
+        check_range(start, stop)
+        with self._reading() as connection:
+            return _read_entries(connection, start, stop)
+
+    def find(self, entry: bytes) -> int | None:
+        """The lowest index of ``entry``, or None; never behind the head."""
+        return self.find_each((entry,))[0]
+
+    def find_each(self, entries: Sequence[bytes]) -> tuple[int | None, ...]:
+        """``find`` for every entry; never behind the head.
+
+        The lookup is brought up to the head first: 2 to 3 µs for each entry committed since the
+        last call. Then 1 µs for each entry looked up, at a million entries.
+        """
+        self._fill_lookup()
+        prefixes = [_prefix(entry) for entry in entries]
+        with self._reading() as connection:
+            rows = connection.execute(
+                "SELECT DISTINCT prefix, position FROM json_each(?) JOIN lookup ON prefix = value"
+                " ORDER BY position",
+                (json.dumps(prefixes),),
+            ).fetchall()
+            # Eight bytes agree; only the whole entry says whether it is the same one.
+            first: dict[bytes, int] = {}
+            for _, position in rows:
+                first.setdefault(_read_entries(connection, position, position + 1)[0], position)
+        return tuple(map(first.get, entries))
+
+    def _fill_lookup(self) -> None:
+        """Bring the lookup up to the head, ``LOOKUP_ROWS`` at a time.
+
+        If we die between two rounds, the mark says where the next one goes on.
+        """
+        while True:
+            with self._reading() as connection:
+                start, size = connection.execute(
+                    "SELECT looked_up.size, head.size FROM looked_up, head"
+                ).fetchone()
+                stop = min(size, start + LOOKUP_ROWS)
+                if start >= size:
+                    return
+                entries = _read_entries(connection, start, stop)
+            rows = sorted(zip(map(_prefix, entries), range(start, stop), strict=True))
+            with self._writing() as connection:
+                # OR IGNORE: another process may have filled the same rows meanwhile.
+                connection.executemany("INSERT OR IGNORE INTO lookup VALUES (?, ?)", rows)
+                connection.execute("UPDATE looked_up SET size = max(size, ?)", (stop,))
+
+    def attach(self, attachment: Attachment) -> None:
+        """Keep a side row, durably; an equal one is kept once."""
+        digest = hashlib.sha256(attachment.content).digest()
+        a = attachment
+        with self._writing() as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO attachments (size, kind, name, digest, content)"
+                " VALUES (?, ?, ?, ?, ?)",
+                (a.size, a.kind, a.name, digest, a.content),
+            )
+
+    def attachments(self, kind: str, start: int, stop: int) -> tuple[Attachment, ...]:
+        """Side rows of ``kind`` with ``start <= size < stop``, by size, then as attached."""
+        with self._reading() as connection:
+            rows = connection.execute(
+                "SELECT size, kind, name, content FROM attachments"
+                " WHERE kind = ? AND size >= ? AND size < ? ORDER BY size, number",
+                (kind, start, stop),
+            ).fetchall()
+        return tuple(Attachment(*row) for row in rows)
+
+
+@contextlib.contextmanager
+def _unavailable() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise UnavailableError(f"the store could not be asked: {error}") from error
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _place(tile: Tile) -> int:
+    return tile.level << LEVEL_SHIFT | tile.index
+
+
+def _prefix(entry: bytes) -> int:
+    return int.from_bytes(entry[:8], "big", signed=True)
+
+
+def _read_head(connection: sqlite3.Connection) -> TreeHead:
+    size, root = connection.execute("SELECT size, root FROM head").fetchone()
+    return TreeHead(size, root)
+
+
+def _cut(content: bytes) -> Sequence[bytes]:
+    # What parse_entry_bundle does, without a step for each length: in a ledger all are 64.
+    step = 2 + int.from_bytes(content[:2], "big")
+    count, rest = divmod(len(content), step)
+    if rest or content[::step] != content[:1] * count or content[1::step] != content[1:2] * count:
+        return parse_entry_bundle(content)
+    return [content[start : start + step - 2] for start in range(2, len(content), step)]
+
+
+def _read_entries(connection: sqlite3.Connection, start: int, stop: int) -> tuple[bytes, ...]:
+    if start == stop == 0:
+        return ()
+    rows = connection.execute(
+        "SELECT start, content FROM bundles WHERE start < ?2 AND start >="
+        " (SELECT max(start) FROM bundles WHERE start <= ?1) ORDER BY start",
+        (start, max(stop, start + 1)),
+    ).fetchall()
+    entries: list[bytes] = []
+    first = rows[0][0] if rows else 0
+    for row_start, content in rows:
+        if row_start != first + len(entries):
+            raise NotFoundError(f"entries from {first + len(entries)} to {row_start} are missing")
+        entries.extend(_cut(content))
+    if first + len(entries) < stop:
+        raise NotFoundError(f"entries to {stop}, have {first + len(entries)}")
+    return tuple(entries[start - first : stop - first])
