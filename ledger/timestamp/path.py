@@ -213,10 +213,15 @@ def _is_good(anchor: x509.Certificate, chain: _Chain, moment: datetime, piece: _
 
 def _lacks_reason(certificate: x509.Certificate, piece: _Material) -> bool:
     """RFC 3161 §4.1: revoked with no reason given, so every token of the key is invalid."""
-    for certificates in piece[0]:
-        for entry in certificates["tbs_cert_list"]["revoked_certificates"] or ():
+    for revocations in piece[0]:
+        for entry in revocations["tbs_cert_list"]["revoked_certificates"] or ():
             if entry["user_certificate"].native == certificate.serial_number:
                 return entry.crl_reason_value is None
+    for answer in piece[1]:
+        for single in answer.response_data["responses"]:
+            status = single["cert_status"]
+            if status.name == "revoked" and not status.chosen["revocation_reason"]:
+                return True
     return False
 
 

@@ -1,0 +1,278 @@
+"""Paths to pinned anchors, at a moment, with and without revocation material."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from asn1crypto import x509 as asn1_x509
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from ledger.errors import MalformedError, VerificationError
+from ledger.timestamp.path import MAX_STEPS, TrustedPath, check_path
+from tests.ledger.timestamp.authority import (
+    BEGIN,
+    DER,
+    END,
+    GEN_TIME,
+    STAMPING,
+    Authority,
+    Signer,
+)
+
+DAY = timedelta(days=1)
+REASONS = x509.ReasonFlags
+
+
+@pytest.fixture(scope="module")
+def root() -> Authority:
+    return Authority()
+
+
+@pytest.fixture(scope="module")
+def middle(root: Authority) -> Authority:
+    return root.child("Test Middle")
+
+
+@pytest.fixture(scope="module")
+def signer(middle: Authority) -> Signer:
+    return middle.signer()
+
+
+@pytest.fixture
+def trusted(root: Authority, middle: Authority, signer: Signer) -> Any:
+    def check(**material: Any) -> TrustedPath:
+        moment = material.pop("moment", GEN_TIME)
+        return check_path(signer.certificate, [middle.der], [root.der], moment, **material)
+
+    return check
+
+
+def test_path_through_an_intermediate_is_found(
+    root: Authority, middle: Authority, signer: Signer, trusted: Any
+) -> None:
+    expected = TrustedPath(root.der, (signer.certificate, middle.der), "unchecked")
+    assert trusted() == expected
+    noise = [b"junk", Authority("Other").der, middle.der, signer.certificate, root.der]
+    assert check_path(signer.certificate, noise, [root.der], GEN_TIME) == expected
+
+
+def test_pinned_intermediate_is_an_anchor(middle: Authority, signer: Signer) -> None:
+    path = check_path(signer.certificate, [], [middle.der], GEN_TIME)
+    assert path == TrustedPath(middle.der, (signer.certificate,), "unchecked")
+
+
+def test_no_anchor_no_path(root: Authority, middle: Authority, signer: Signer) -> None:
+    embedded = [middle.der, root.der]
+    for anchors in ([], [Authority("Other").der], [signer.certificate]):
+        with pytest.raises(VerificationError, match="no path to a pinned anchor"):
+            check_path(signer.certificate, embedded, anchors, GEN_TIME)
+    with pytest.raises(VerificationError, match="no path to a pinned anchor"):
+        check_path(signer.certificate, [], [root.der], GEN_TIME)
+
+
+def test_anchor_of_the_same_name_with_another_key_is_not_trusted(
+    root: Authority, middle: Authority, signer: Signer
+) -> None:
+    impostor = Authority(root.common_name)
+    with pytest.raises(VerificationError, match="no trusted path"):
+        check_path(signer.certificate, [middle.der], [impostor.der], GEN_TIME)
+    found = check_path(signer.certificate, [middle.der], [impostor.der, root.der], GEN_TIME)
+    assert found.anchor == root.der
+
+
+def test_everything_is_judged_at_the_moment(root: Authority, trusted: Any) -> None:
+    assert trusted(moment=BEGIN)
+    assert trusted(moment=END)
+    with pytest.raises(VerificationError, match="expired at 2030-01-01T00:00:00Z"):
+        trusted(moment=END + timedelta(microseconds=1))
+    with pytest.raises(VerificationError, match="not valid before 2020-01-01T00:00:00Z"):
+        trusted(moment=BEGIN - timedelta(microseconds=1))
+    short = root.signer(begin=GEN_TIME - DAY, end=GEN_TIME + DAY)
+    assert check_path(short.certificate, [], [root.der], GEN_TIME)
+    with pytest.raises(VerificationError, match="expired at 2026-03-02T12:00:00Z"):
+        check_path(short.certificate, [], [root.der], GEN_TIME + 2 * DAY)
+    with pytest.raises(VerificationError, match="not valid before 2026-02-28T12:00:00Z"):
+        check_path(short.certificate, [], [root.der], GEN_TIME - 2 * DAY)
+
+
+def test_naive_moment_is_the_callers_mistake(trusted: Any) -> None:
+    with pytest.raises(ValueError, match="aware"):
+        trusted(moment=GEN_TIME.replace(tzinfo=None))
+
+
+def test_unreadable_signer_or_anchor_is_malformed(root: Authority, signer: Signer) -> None:
+    for leaf, anchor in ((b"junk", root.der), (signer.certificate, b"junk")):
+        with pytest.raises(MalformedError):
+            check_path(leaf, [], [anchor], GEN_TIME)
+
+
+def test_end_entity_cannot_be_an_intermediate(root: Authority) -> None:
+    stamper = root.signer(common_name="Not a CA")
+    fake = Authority("Not a CA", stamper.key, x509.load_der_x509_certificate(stamper.certificate))
+    leaf = fake.signer()
+    with pytest.raises(VerificationError, match="no trusted path"):
+        check_path(leaf.certificate, [stamper.certificate], [root.der], GEN_TIME)
+
+
+def test_intermediate_for_other_purposes_is_refused(root: Authority) -> None:
+    web = root.child("Web CA", purposes=(ExtendedKeyUsageOID.SERVER_AUTH,))
+    stamping = root.child("TSA CA", purposes=STAMPING)
+    with pytest.raises(VerificationError, match="not for time stamping"):
+        check_path(web.signer().certificate, [web.der], [root.der], GEN_TIME)
+    assert check_path(stamping.signer().certificate, [stamping.der], [root.der], GEN_TIME)
+
+
+def test_certificate_signed_with_sha1_is_refused(root: Authority) -> None:
+    certificate = asn1_x509.Certificate.load(root.signer().certificate)
+    certificate["tbs_certificate"]["signature"] = {"algorithm": "sha1_ecdsa"}
+    certificate["signature_algorithm"] = {"algorithm": "sha1_ecdsa"}
+    body = certificate["tbs_certificate"].dump(force=True)
+    certificate["signature_value"] = root.key.sign(body, ec.ECDSA(hashes.SHA1()))
+    with pytest.raises(VerificationError, match=r"no trusted path.*sha1"):
+        check_path(certificate.dump(force=True), [], [root.der], GEN_TIME)
+
+
+def test_search_among_hostile_certificates_ends(root: Authority) -> None:
+    crowd = [Authority("Crowd").der for _ in range(24)]
+    leaf = Authority("Crowd").signer()
+    assert MAX_STEPS < 24 * 24
+    with pytest.raises(VerificationError, match="no path to a pinned anchor"):
+        check_path(leaf.certificate, crowd, [root.der], GEN_TIME)
+
+
+def test_material_for_every_certificate_makes_revocation_good(
+    root: Authority, middle: Authority, trusted: Any
+) -> None:
+    both = [root.crl(), middle.crl()]
+    assert trusted(crls=both).revocation == "good"
+    assert trusted(crls=[b"junk", *both, Authority("Other").crl()]).revocation == "good"
+    before = {"issued": GEN_TIME - DAY}
+    assert trusted(crls=[root.crl(**before), middle.crl(**before)]).revocation == "good"
+
+
+def test_missing_stale_forged_or_late_material_leaves_revocation_unchecked(
+    root: Authority, middle: Authority, trusted: Any
+) -> None:
+    stale = middle.crl(issued=GEN_TIME - 9 * DAY, until=GEN_TIME - DAY)
+    forged = Authority("Test Middle").crl()
+    late = middle.crl(issued=END + DAY, until=END + 30 * DAY)
+    for crls in ([], [root.crl()], [middle.crl()]):
+        assert trusted(crls=crls).revocation == "unchecked"
+    for bad in (stale, forged, late):
+        assert trusted(crls=[root.crl(), bad]).revocation == "unchecked"
+
+
+@pytest.mark.parametrize(
+    ("at", "reason", "stands"),
+    [
+        (GEN_TIME - DAY, REASONS.superseded, False),
+        (GEN_TIME, REASONS.superseded, False),
+        (GEN_TIME + timedelta(seconds=1), REASONS.superseded, True),
+        (GEN_TIME + DAY, REASONS.cessation_of_operation, True),
+        (GEN_TIME + DAY, REASONS.affiliation_changed, True),
+        (GEN_TIME + DAY, REASONS.key_compromise, False),
+        (GEN_TIME + DAY, REASONS.ca_compromise, False),
+        (GEN_TIME + DAY, REASONS.certificate_hold, False),
+        (GEN_TIME + DAY, None, False),
+    ],
+)
+def test_revocation_is_judged_by_date_and_reason(
+    root: Authority,
+    middle: Authority,
+    signer: Signer,
+    trusted: Any,
+    at: datetime,
+    reason: x509.ReasonFlags | None,
+    stands: bool,
+) -> None:
+    crls = [root.crl(), middle.crl({signer.serial: (at, reason)}, issued=GEN_TIME + 2 * DAY)]
+    if stands:
+        assert trusted(crls=crls).revocation == "good"
+        return
+    with pytest.raises(VerificationError, match=f"^revoked at {at:%Y-%m-%dT%H:%M:%SZ}"):
+        trusted(crls=crls)
+
+
+def test_older_material_cannot_hide_newer(
+    root: Authority, middle: Authority, signer: Signer, trusted: Any
+) -> None:
+    newer = middle.crl({signer.serial: (GEN_TIME + DAY, REASONS.key_compromise)})
+    older = middle.crl(issued=GEN_TIME - DAY)
+    for crls in ([older, newer], [newer, older], [newer], [newer, b"junk"]):
+        with pytest.raises(VerificationError, match="key_compromise"):
+            trusted(crls=crls)
+
+
+def test_revoked_intermediate_sinks_the_path(
+    root: Authority, middle: Authority, trusted: Any
+) -> None:
+    serial = middle.certificate.serial_number
+    crl = root.crl({serial: (GEN_TIME - DAY, REASONS.ca_compromise)})
+    with pytest.raises(VerificationError, match="ca_compromise"):
+        trusted(crls=[crl])
+
+
+def test_ocsp_answers_count_where_the_certificate_names_a_responder(root: Authority) -> None:
+    named = root.signer(ocsp_url="http://ocsp.invalid")
+    unnamed = root.signer()
+
+    def check(leaf: Signer, *answers: bytes) -> str:
+        path = check_path(leaf.certificate, [], [root.der], GEN_TIME, ocsps=answers)
+        return path.revocation
+
+    good = root.ocsp(named.certificate)
+    assert check(named, b"junk", good) == "good"
+    assert check(unnamed, root.ocsp(unnamed.certificate)) == "unchecked"
+    assert check(named, root.ocsp(unnamed.certificate)) == "unchecked"
+    assert check(named, Authority(root.common_name).ocsp(named.certificate)) == "unchecked"
+    with pytest.raises(VerificationError, match=r"^revoked at 2026-02-28"):
+        check(named, good, root.ocsp(named.certificate, (GEN_TIME - DAY, REASONS.superseded)))
+    with pytest.raises(VerificationError, match="key_compromise"):
+        check(named, root.ocsp(named.certificate, (GEN_TIME + DAY, REASONS.key_compromise)))
+    after = root.ocsp(named.certificate, (GEN_TIME + DAY, REASONS.superseded), GEN_TIME + 2 * DAY)
+    assert check(named, after) == "good"
+
+
+def test_revoked_by_ocsp_without_a_reason_never_stood(root: Authority) -> None:
+    leaf = root.signer(ocsp_url="http://ocsp.invalid")
+    answer = root.ocsp(leaf.certificate, (GEN_TIME + DAY, None), GEN_TIME + 2 * DAY)
+    with pytest.raises(VerificationError, match=r"^revoked at"):
+        check_path(leaf.certificate, [], [root.der], GEN_TIME, ocsps=[answer])
+
+
+def test_every_truncation_of_the_signers_certificate_is_refused(
+    root: Authority, middle: Authority, signer: Signer
+) -> None:
+    for end in range(len(signer.certificate)):
+        with pytest.raises(MalformedError):
+            check_path(signer.certificate[:end], [middle.der], [root.der], GEN_TIME)
+
+
+def test_every_changed_certificate_or_crl_byte_raises_only_the_errors_of_the_house(
+    root: Authority, middle: Authority, signer: Signer
+) -> None:
+    crl = middle.crl({7: (GEN_TIME, REASONS.superseded)})
+    for index in range(len(signer.certificate)):
+        changed = bytearray(signer.certificate)
+        changed[index] ^= 1 << index % 8
+        with pytest.raises((MalformedError, VerificationError)):
+            check_path(bytes(changed), [middle.der], [root.der], GEN_TIME)
+    for index in range(len(crl)):
+        changed = bytearray(crl)
+        changed[index] ^= 1 << index % 8
+        crls = [root.crl(), bytes(changed)]
+        path = check_path(signer.certificate, [middle.der], [root.der], GEN_TIME, crls)
+        assert path.revocation == "unchecked"
+
+
+def test_root_expired_at_the_moment_is_refused() -> None:
+    root = Authority("Short Root")
+    root.certificate = root._sign(
+        "Short Root", root.key.public_key(), ca=True, end=datetime(2025, 1, 1, tzinfo=UTC)
+    )
+    leaf = root.signer()
+    with pytest.raises(VerificationError, match="anchor expired at 2025-01-01"):
+        check_path(leaf.certificate, [], [root.certificate.public_bytes(DER)], GEN_TIME)
