@@ -74,8 +74,10 @@ def _text(limit_bytes: int) -> Shape:
 
 def _integer(minimum: int) -> Shape:
     def check(value: JsonValue, where: str) -> None:
-        if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
-            raise _fail(where, f"an integer of at least {minimum}")
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise _fail(where, "an integer")
+        if not minimum <= value <= MAX_INTEGER:
+            raise _fail(where, f"an integer of {minimum} to 2^53 - 1")
 
     return check
 
@@ -91,8 +93,11 @@ def _hex(size_bytes: int) -> Shape:
 def _term(claim: str) -> Shape:
     def check(value: JsonValue, where: str) -> None:
         if not isinstance(value, str):
-            raise _fail(where, "a term of the vocabulary")
-        check_term(claim, value)
+            raise _fail(where, "a term")
+        try:
+            check_term(claim, value)
+        except MalformedError:
+            raise _fail(where, f"a term for {claim} in the vocabulary") from None
 
     return check
 

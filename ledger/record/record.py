@@ -133,7 +133,7 @@ def parse_record(b: bytes) -> Record:
 
     Raises MalformedError unless J and every disclosure are in the format: the exact open payload,
     each disclosure's digest once in the whole SD-JWT and in its place, nested ones only with their
-    parent, each claim known, once and of its shape (RFC 9901 §7.1 steps 2 to 4).
+    parent, each claim known, once and of its shape (RFC 9901 §7.1 steps 3 to 5).
     """
     sdjwt = parse_sdjwt(b)
     header, payload = open_jwt(sdjwt.jwt)
@@ -254,7 +254,7 @@ def _read_digests(value: JsonValue, least: int, where: str) -> list[str]:
 def _place(sdjwt: SdJwt, payload: dict[str, JsonValue]) -> tuple[str, ...]:
     """The path (``kind``, ``carrier.sha256``) of each disclosure of ``sdjwt``.
 
-    RFC 9901 §7.1 step 3, for a payload with one object in which claims can be: ``carrier``.
+    RFC 9901 §7.1 steps 3 to 5, for a payload with one object in which claims can be: ``carrier``.
     """
     if payload.keys() != _PAYLOAD_KEYS or payload["_sd_alg"] != "sha-256":
         raise MalformedError('open payload is not exactly {"v", "_sd_alg", "_sd"} with sha-256')

@@ -110,7 +110,7 @@ def parse_disclosure(text: str) -> Disclosure:
     """The disclosure of an object property, read from its ``text``, which is kept as found.
 
     Raises MalformedError unless it is base64url of exactly ``[salt, name, value]`` with a 128-bit
-    salt and a name that is not reserved (RFC 9901 §7.1 step 3.b.ii).
+    salt and a name that is not reserved (RFC 9901 §7.1 step 3.c.ii).
     """
     array = parse_json(decode_base64url(text), limit_bytes=MAX_SDJWT_BYTES)
     if not isinstance(array, list) or len(array) != 3:
