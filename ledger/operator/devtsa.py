@@ -23,6 +23,7 @@ from typing import Any
 from asn1crypto import cms, tsp
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -73,13 +74,13 @@ class DevelopmentTsa:
     ) -> "DevelopmentTsa":
         """A new one with new keys. ``clock`` returns aware datetimes.
 
-        ValueError unless name is 1 to 64 printable characters.
+        ValueError unless name is 1 to 64 printable characters and the clock is aware.
         """
         if not 1 <= len(name) <= MAX_NAME_CHARACTERS or not name.isprintable():
             raise ValueError(f"name has to be 1 to {MAX_NAME_CHARACTERS} printable characters")
         root_key = ec.generate_private_key(ec.SECP256R1())
         key = ec.generate_private_key(ec.SECP256R1())
-        begin = clock().astimezone(UTC).replace(microsecond=0) - BEFORE_CREATION
+        begin = _now(clock).replace(microsecond=0) - BEFORE_CREATION
         root_name = _name(f"{WARNING}: root", name)
         root = _root(root_name, root_key, begin, random_bytes)
         certificate = _signer(
@@ -110,7 +111,8 @@ class DevelopmentTsa:
             certificate, root = x509.load_pem_x509_certificates(pem)
             names = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
             name = names[0].value
-        except (ValueError, TypeError, IndexError) as error:
+            certificate.verify_directly_issued_by(root)
+        except (ValueError, TypeError, IndexError, InvalidSignature) as error:
             raise MalformedError("not the PEM file of a development TSA") from error
         if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(name, str):
             raise MalformedError("not the PEM file of a development TSA")
@@ -162,7 +164,7 @@ class DevelopmentTsa:
                 "hashed_message": asked.imprint,
             },
             "serial_number": 1 + int.from_bytes(self.random_bytes(8)),
-            "gen_time": self.clock().astimezone(UTC),
+            "gen_time": _now(self.clock),
             "accuracy": {"seconds": 1},
         }
         if asked.nonce is not None:
@@ -215,6 +217,13 @@ class DevelopmentTsa:
                 for der in certificates
             ]
         return cms.ContentInfo({"content_type": "signed_data", "content": cms.SignedData(fields)})
+
+
+def _now(clock: Clock) -> datetime:
+    moment = clock()
+    if moment.tzinfo is None:
+        raise ValueError("the clock has to return aware datetimes")
+    return moment.astimezone(UTC)
 
 
 def _reject(failure: str) -> bytes:
