@@ -30,13 +30,13 @@ ORDER: Mapping[str, str] = {
     "ledger/tlog": "text signature merkle tile note checkpoint proof policy",
     "ledger/record": "strict_json rfc4648 vocabulary claims sdjwt record manifest chain",
     "ledger/timestamp": "der request algorithms cms token path",
-    "ledger/proof": "verdict bundle trust logged stamps records verify attack",
+    "ledger/proof": "verdict bundle trust recorded logged stamps bounds verify attack",
     "ledger/doors": "files sqlite keys http carrier client",
     "ledger/operator": (
         "store/protocol store/memory store/sqlite"
-        " guard sequencer tsa second_reader devtsa stamper local"
+        " guard repeats sequencer second_reader tsa devtsa stamper local"
     ),
-    "ledger/holder": "config vault originals receipts anchoring bundling",
+    "ledger/holder": "config vault originals receipts anchoring readme bundling",
 }
 """A file imports, of its own room, only what stands before it. A room not named is free in that."""
 
