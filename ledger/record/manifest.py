@@ -1,6 +1,6 @@
 """A manifest: a folder as one tree, of which single lines can be shown.
 
-A line is an SD-JWT disclosure (RFC 9901 §4.2.1) of one file,
+A line is an SD-JWT disclosure (RFC 9901 §4.2.1) of one file, whatever its name,
 
     base64url([salt, path, {"mtime": µs, "sha256": hex, "size": bytes, "sm3": hex}])    sm3 optional
     base64url([salt, path, {"skipped": reason}])                 a file that was not read, and why
@@ -31,7 +31,7 @@ from typing import Final
 
 from ledger.errors import MalformedError
 from ledger.record.rfc4648 import TO_BASE64URL
-from ledger.record.sdjwt import SALT_BYTES, RandomBytes, parse_disclosure
+from ledger.record.sdjwt import SALT_BYTES, RandomBytes, parse_salted
 from ledger.record.strict_json import MAX_INTEGER, JsonValue
 from ledger.tlog.merkle import (
     Hash,
@@ -116,7 +116,7 @@ def parse_line(text: str) -> FileEntry:
     """
     if len(text) > MAX_LINE_CHARS:
         raise MalformedError(f"line has {len(text)} characters, want at most {MAX_LINE_CHARS}")
-    disclosure = parse_disclosure(text)
+    disclosure = parse_salted(text)
     _check_path(disclosure.name)
     value = disclosure.value
     if not isinstance(value, dict):

@@ -49,6 +49,7 @@ MAX_SDJWT_BYTES: Final = 1024 * 1024
 MAX_DISCLOSURES: Final = 128
 """Four times the claims there are, so that a hostile SD-JWT is refused before it is hashed."""
 
+RESERVED_NAMES: Final = frozenset({"_sd", "..."})  # RFC 9901 §4.2.1
 _P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _JWT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _KEY_SHAPES: Final = {
@@ -99,7 +100,7 @@ def make_disclosure(name: str, value: JsonValue, salt: bytes) -> Disclosure:
     """
     if len(salt) != SALT_BYTES:
         raise ValueError(f"salt has {len(salt)} bytes, want {SALT_BYTES}")
-    if name in {"_sd", "..."}:
+    if name in RESERVED_NAMES:
         raise ValueError(f"claim name {name} is reserved")
     salt_text = encode_base64url(salt)
     text = encode_base64url(format_json([salt_text, name, value]))
@@ -112,6 +113,17 @@ def parse_disclosure(text: str) -> Disclosure:
     Raises MalformedError unless it is base64url of exactly ``[salt, name, value]`` with a 128-bit
     salt and a name that is not reserved (RFC 9901 §7.1 step 3.c.ii).
     """
+    disclosure = parse_salted(text)
+    if disclosure.name in RESERVED_NAMES:
+        raise MalformedError(f"disclosure has the reserved name {disclosure.name}")
+    return disclosure
+
+
+def parse_salted(text: str) -> Disclosure:
+    """As ``parse_disclosure``, but any name is good: a file may be called ``...`` or ``_sd``.
+
+    Raises MalformedError unless ``text`` is base64url of ``[salt, name, value]``.
+    """
     array = parse_json(decode_base64url(text), limit_bytes=MAX_SDJWT_BYTES)
     if not isinstance(array, list) or len(array) != 3:
         raise MalformedError("disclosure is no array of three")
@@ -120,8 +132,6 @@ def parse_disclosure(text: str) -> Disclosure:
         raise MalformedError("disclosure has a salt or a name that is no string")
     if len(decode_base64url(salt)) != SALT_BYTES:
         raise MalformedError("disclosure has a salt that is not of 128 bits")
-    if name in {"_sd", "..."}:
-        raise MalformedError(f"disclosure has the reserved name {name}")
     return Disclosure(text, salt, name, value)
 
 
