@@ -1,10 +1,13 @@
 """The locks: what pyproject asks for, by hash, and nothing about the machine that wrote them."""
 
+import ast
 import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -81,3 +84,18 @@ def test_the_locks_are_what_pyproject_gives(project_root: Path, tmp_path: Path) 
     assert done.returncode == 0, done.stderr
     for lock in LOCKS:
         assert (tmp_path / lock).read_bytes() == (project_root / lock).read_bytes()
+
+
+def test_every_package_imported_is_one_that_pyproject_asks_for(project_root: Path) -> None:
+    imported = set()
+    for top in ("ledger", "service", "cli"):
+        for path in (project_root / top).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Import):
+                    imported |= {alias.name.split(".")[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom) and node.module:
+                    imported.add(node.module.split(".")[0])
+    others = imported - sys.stdlib_module_names - {"ledger", "service", "cli"}
+    owners = packages_distributions()
+    needed = {canonicalize_name(owners[name][0]) for name in others}
+    assert needed <= {canonicalize_name(r.name) for r in asked(project_root, dev=False)}
