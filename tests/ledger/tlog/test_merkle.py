@@ -230,7 +230,7 @@ def reader_of(mth: reference.Mth) -> HashReader:
     return lambda nodes: [mth(n.index << n.level, (n.index + 1) << n.level) for n in nodes]
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(large_trees(), st.data())
 def test_proofs_in_large_trees_are_those_of_the_reference(
     tree: tuple[int, int, reference.Mth], draws: st.DataObject
@@ -252,7 +252,7 @@ def test_proofs_in_large_trees_are_those_of_the_reference(
     assert not included(inclusion, OTHER, new)
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(large_trees(), st.data())
 def test_a_changed_proof_in_a_large_tree_is_refused(
     tree: tuple[int, int, reference.Mth], draws: st.DataObject
