@@ -72,9 +72,9 @@ ALL_KEYS = (LOG_ED, LOG_ML, WITNESS, WITNESS_PQ)
 
 
 def test_a_checkpoint_is_three_lines() -> None:
-    root = bytes.fromhex("0ac5186a91863e8e1d90c80802a9689bf5da8e3ee1d9f0763cf0378f68f1ab62")
+    root = bytes.fromhex("0ac5186a91863e8e1d90c808014aa89bf5da8e3ee1d9f07630f0378f68f1ab62")
     checkpoint = Checkpoint("example.com/behind-the-sofa", 20852163, root)
-    text = "example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAqlom/Xajj7h2fB2PPA3j2jxq2I=\n"
+    text = "example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n"
     assert format_checkpoint(checkpoint) == text
     assert parse_checkpoint(text) == checkpoint
     assert checkpoint.head == TreeHead(20852163, root)
@@ -105,7 +105,7 @@ def test_every_checkpoint_survives(origin: str, size: int, root: bytes) -> None:
     assert parse_checkpoint(format_checkpoint(checkpoint)) == checkpoint
 
 
-ROOT = "CsUYapGGPo4dkMgIAqlom/Xajj7h2fB2PPA3j2jxq2I="
+ROOT = "CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I="
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,8 @@ def test_impossible_checkpoints_are_a_mistake_of_the_caller() -> None:
 
 
 def test_the_origin_of_an_embedded_ledger_is_the_hash_of_its_keys() -> None:
-    assert ORIGIN == "tallystick/" + sha256(ED_PUBLIC + ML_PUBLIC).hexdigest()
+    digest = sha256(ED_PUBLIC + ML_PUBLIC).hexdigest()
+    assert f"tallystick/{digest}" == self_certifying_origin(ED_PUBLIC, ML_PUBLIC)
     for ed, ml in [
         (ED_PUBLIC[:-1], ML_PUBLIC),
         (ED_PUBLIC, ML_PUBLIC[:-1]),
@@ -176,9 +177,9 @@ def test_the_ml_dsa_44_message_is_that_of_the_specification() -> None:
     checkpoint = Checkpoint("ab", 258, bytes(range(32)))
     assert ml_dsa_44_cosignature_message(checkpoint, "witness", 1).hex() == (
         "737562747265652f76310a00"  # subtree/v1\n\0
-        "07" "7769746e657373"  # witness
+        "077769746e657373"  # witness
         "0000000000000001"  # time
-        "02" "6162"  # origin
+        "026162"  # origin
         "0000000000000000"  # start
         "0000000000000102"  # end
         "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
@@ -318,7 +319,7 @@ def test_an_ml_dsa_44_signature_binds_the_signers_name_and_time() -> None:
 
 
 def test_a_log_signature_is_not_a_cosignature_nor_the_reverse() -> None:
-    ed, ml = (line.signature for line in NOTE.signatures)
+    ed = NOTE.signatures[0].signature
     as_witness = NoteKey("log", COSIGNATURE_ED25519, ED_PUBLIC)
     for signature in (ed, bytes(8) + ed):
         line = NoteSignature("log", as_witness.key_id, signature)

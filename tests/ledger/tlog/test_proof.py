@@ -109,7 +109,7 @@ def test_a_proof_file_at_every_limit_is_read_and_nothing_larger() -> None:
     assert parse_proof_file(content) == proof
     with pytest.raises(MalformedError, match="checkpoint has 1048577 bytes"):
         parse_proof_file(content + b"x")
-    with pytest.raises(MalformedError, match="proof file has .* bytes, want at most"):
+    with pytest.raises(MalformedError, match=r"proof file has .* bytes, want at most"):
         parse_proof_file(content + b"x" * 1000)
     line = b"%s\n" % base64.b64encode(bytes(32))
     with pytest.raises(MalformedError, match="has 65 hashes, want at most 64"):
