@@ -1,0 +1,100 @@
+"""``tally bundle``: a proof bundle with only what is chosen, listed before it is written."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.compose import open_tally, vault_folder
+from cli.output import (
+    EXIT_DONE,
+    EXIT_INCOMPLETE,
+    hint,
+    json_option,
+    print_json,
+    result,
+    talk,
+    vault_option,
+)
+from ledger.doors.files import write_bundle
+from ledger.holder.bundling import Bundler, Choice, Plan
+
+
+@click.command()
+@click.argument("records", nargs=-1, metavar="[RECORD]...")
+@click.option("-o", "--output", metavar="X.zip", help="Where to write the bundle.")
+@click.option("--notebook", help="Every record of this notebook.")
+@click.option("--disclose", multiple=True, metavar="CLAIM", help="Claim to show, carrier, or all.")
+@click.option("--file", "files", multiple=True, metavar="PATH", help="One file of a folder.")
+@click.option("--with-carriers", is_flag=True, help="Put the disclosed carriers' bytes in.")
+@click.option("--only", is_flag=True, help="Leave out the chain before the first chosen record.")
+@click.option("--dry-run", is_flag=True, help="Only list what would be seen.")
+@click.option("--force", is_flag=True, help="Overwrite the output.")
+@vault_option
+@json_option
+def bundle(
+    records: tuple[str, ...],
+    output: str | None,
+    notebook: str | None,
+    disclose: tuple[str, ...],
+    files: tuple[str, ...],
+    with_carriers: bool,
+    only: bool,
+    dry_run: bool,
+    force: bool,
+    vault: str | None,
+    as_json: bool,
+) -> int:
+    """Bundle each RECORD (number or entry; by default the newest) with its chain.
+
+    Nothing is disclosed but what --disclose and --file name; the list goes to stdout first.
+    Exit 3 if a record has too few stamps: its time will be unchecked.
+    """
+    if output is None and not dry_run:
+        raise click.UsageError("name the bundle with -o X.zip, or look first with --dry-run")
+    tally = open_tally(vault_folder(vault))
+    tally.anchorer.send()
+    if records:
+        chosen = [tally.vault.find(reference) for reference in records]
+    else:
+        chosen = list(tally.vault.records(notebook))
+        chosen = chosen if notebook else chosen[-1:]
+    with tempfile.TemporaryDirectory(prefix="tally-") as work:
+        choice = Choice(disclose, files, with_carriers)
+        plan = Bundler(tally.vault, tally.ledger, Path(work)).plan(chosen, choice, only=only)
+        if not as_json:
+            _tell(plan)
+        if output is not None and not dry_run:
+            write_bundle(Path(output), plan.bundle, plan.sources, force=force)
+    if as_json:
+        print_json(_json(plan, None if dry_run else output))
+    elif output is not None and not dry_run:
+        result(f"written   {output}")
+        hint(f"tally verify {output} --trust YOUR-TRUST-FILE")
+    return EXIT_INCOMPLETE if plan.unstamped else EXIT_DONE
+
+
+def _json(plan: Plan, output: str | None) -> dict[str, Any]:  # Any: a JSON document
+    return {
+        "bundle": output,
+        "shown": [{"record": s.record, "what": s.what, "value": s.value} for s in plan.shown],
+        "withheld": plan.withheld,
+        "unstamped": plan.unstamped,
+        "files": sorted([*plan.bundle.files, *plan.bundle.carriers]),
+    }
+
+
+def _tell(plan: Plan) -> None:
+    result("this will be seen:")
+    for shown in plan.shown:
+        value = shown.value if len(shown.value) <= 100 else shown.value[:99] + "…"
+        result(f"  record {shown.record}  {shown.what:18} {value}")
+    for number in plan.withheld:
+        result(f"  record {number}  withheld but for its place in the chain")
+    result("everything else stays sealed")
+    if not any(shown.what.startswith("carrier") for shown in plan.shown):
+        talk("no carrier is disclosed: the bundle proves records, and no file can be held to it")
+        hint("--disclose carrier, or --file PATH for one file of a folder")
+    for number in plan.unstamped:
+        talk(f"record {number} has no stamp yet: its time will be unchecked")

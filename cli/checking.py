@@ -1,0 +1,88 @@
+"""One verification as ``verify``, ``demo`` and ``desk`` run it: read, check, say with what."""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+import ledger
+from ledger.doors.carrier import FileCarrier, read_carrier
+from ledger.doors.files import read_bundle, read_limited
+from ledger.errors import MalformedError, NotFoundError
+from ledger.proof.bundle import Bundle, Digest
+from ledger.proof.trust import MAX_TRUST_BYTES, Trust, parse_trust
+from ledger.proof.verdict import Verdict
+from ledger.proof.verify import verify
+from ledger.record.manifest import parse_line, parse_shown_lines
+
+
+def check_bundle(
+    path: Path, carriers: Sequence[Path], trust: Path | None, at: datetime | None = None
+) -> Verdict:
+    """The verdict on the bundle at ``path`` under the trust file; without one nothing is trusted.
+
+    MalformedError if it is no bundle or no trust file; NotFoundError, UnavailableError.
+    """
+    believed = Trust() if trust is None else parse_trust(read_limited(trust, MAX_TRUST_BYTES))
+    bundle = read_bundle(path)
+    return verify(
+        bundle,
+        believed,
+        read_carriers(carriers, bundle),
+        checked_at=at or datetime.now(UTC),
+        clock="system clock" if at is None else "given by --at",
+        tool=tool(),
+    )
+
+
+def read_carriers(paths: Sequence[Path], bundle: Bundle) -> dict[str, Digest]:
+    """Digests of the carriers given, by displayed name.
+
+    Of a folder, the files that the bundle discloses by name; what it withholds is not judged.
+    NotFoundError if the folder has none of them.
+    """
+    found: dict[str, Digest] = {}
+    for path in paths:
+        if not path.is_dir():
+            name = path.name if path.name not in found else os.fspath(path)
+            found[name] = _digest(path)
+            continue
+        names = [name for name in _disclosed_names(bundle) if (path / name).is_file()]
+        if not names:
+            hint = "give the folder that was anchored, or one file"
+            raise NotFoundError(f"{path} has no file that this bundle discloses", hint=hint)
+        found |= {name: _digest(path / name) for name in names}
+    return found
+
+
+def _disclosed_names(bundle: Bundle) -> list[str]:
+    """Paths in the shown manifest lines; a damaged line is left to the verdict."""
+    names: list[str] = []
+    for path, _ in bundle.of_kind("lines"):
+        try:
+            lines = parse_shown_lines(bundle.files[path])
+            names += [parse_line(line.text).path for line in lines]
+        except MalformedError:
+            continue
+    return list(dict.fromkeys(names))
+
+
+def _digest(path: Path) -> Digest:
+    carrier = read_carrier(path)
+    if not isinstance(carrier, FileCarrier):
+        raise NotFoundError(f"{path} is not a file")
+    return Digest(carrier.entry.size, carrier.entry.sha256)
+
+
+@cache
+def tool() -> str:
+    """Name, version and a hash over the source of the library that judges."""
+    folder = Path(ledger.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in {".py", ".json"} and "__pycache__" not in path.parts:
+            digest.update(f"{path.relative_to(folder).as_posix()}\n".encode())
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return f"tallystick {ledger.__version__} (sha256 {digest.hexdigest()})"

@@ -1,0 +1,103 @@
+"""``tally doctor``: does this machine have what Tallystick needs, one line per question."""
+
+import platform
+import shutil
+import sqlite3
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import click
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
+
+from cli.compose import now, open_tally, state_folder, vault_folder
+from cli.output import EXIT_DONE, EXIT_INCOMPLETE, json_option, print_json, result, vault_option
+from ledger.errors import LedgerError, NotFoundError
+
+LOW_DISK_BYTES = 1 << 30
+EARLIEST = datetime(2026, 1, 1, tzinfo=now().tzinfo)
+"""A clock before this version was written is wrong."""
+
+
+@click.command()
+@vault_option
+@json_option
+def doctor(vault: str | None, as_json: bool) -> int:
+    """Check the machine, the clock, the disk, the vault and its guard; exit 3 if one is amiss."""
+    folder = vault_folder(vault)
+    checks: list[tuple[str, Callable[[], str]]] = [
+        ("python", platform.python_version),
+        ("sqlite", _sqlite),
+        ("sm3", _sm3),
+        ("ml-dsa", _ml_dsa),
+        ("clock", _clock),
+        ("openssl", _openssl),
+        ("disk", lambda: _disk(folder)),
+        ("state", lambda: str(state_folder())),
+        ("vault", lambda: _vault(folder)),
+    ]
+    rows = [_row(name, check) for name, check in checks]
+    if as_json:
+        print_json({"checks": [{"name": n, "ok": ok, "says": says} for n, ok, says in rows]})
+    else:
+        for name, ok, says in rows:
+            result(f"{'ok   ' if ok else 'amiss'}  {name:8} {says}")
+    return EXIT_DONE if all(ok for _, ok, _ in rows) else EXIT_INCOMPLETE
+
+
+def _row(name: str, check: Callable[[], str]) -> tuple[str, bool, str]:
+    try:
+        return name, True, check()
+    except LedgerError as error:
+        return name, False, f"{error}" + (f" ({error.hint})" if error.hint else "")
+
+
+def _sqlite() -> str:
+    if sqlite3.sqlite_version_info < (3, 37):
+        raise NotFoundError(f"SQLite {sqlite3.sqlite_version}, want 3.37 or later (STRICT tables)")
+    return sqlite3.sqlite_version
+
+
+def _sm3() -> str:
+    try:
+        hashes.Hash(hashes.SM3())
+    except UnsupportedAlgorithm as error:
+        raise NotFoundError(f"this cryptography has no SM3: {error}") from error
+    return "there"
+
+
+def _ml_dsa() -> str:
+    try:
+        MLDSA44PrivateKey.generate()
+    except UnsupportedAlgorithm as error:
+        raise NotFoundError(f"this cryptography has no ML-DSA-44: {error}") from error
+    return "there"
+
+
+def _clock() -> str:
+    if now() < EARLIEST:
+        raise NotFoundError(f"it says {now():%Y-%m-%d}: set it; records claim this time")
+    return f"{now():%Y-%m-%d %H:%M:%S} UTC (a claim; only tokens prove)"
+
+
+def _openssl() -> str:
+    found = shutil.which("openssl")
+    return found or "not here; only needed to check tokens by hand"
+
+
+def _disk(folder: Path) -> str:
+    place = next(parent for parent in [folder, *folder.parents] if parent.exists())
+    free = shutil.disk_usage(place).free
+    if free < LOW_DISK_BYTES:
+        raise NotFoundError(f"{free >> 20} MiB free at {place}")
+    return f"{free >> 30} GiB free"
+
+
+def _vault(folder: Path) -> str:
+    try:
+        tally = open_tally(folder)
+    except NotFoundError:
+        return f"none in {folder} (`tally init` makes one)"
+    return f"{folder}, {len(tally.vault.records())} records, guard agrees"

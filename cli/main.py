@@ -1,0 +1,98 @@
+"""``tally``: the parser, the lazy loading of command families by name, and the only exit.
+
+Exit codes: 0 done or proven · 1 refuted · 2 usage or bad input · 3 could not be checked, or not
+complete. ``--help`` must not pay for what a command imports, so families are named here and
+loaded when called.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from cli.output import fail
+from ledger import __version__
+from ledger.errors import LedgerError
+
+FAMILIES = {
+    "init": ("cli.vault", "Make a vault with a ledger in it."),
+    "anchor": ("cli.anchor", "Anchor files and folders in the ledger."),
+    "status": ("cli.vault", "What is new, changed, pending, anchored."),
+    "sync": ("cli.anchor", "Send what is queued and ask for missing stamps."),
+    "log": ("cli.vault", "The records, newest last."),
+    "show": ("cli.vault", "One record: what it says and how well it is proven."),
+    "bundle": ("cli.bundle", "Write a proof bundle with only what you choose to disclose."),
+    "verify": ("cli.verify", "Check a bundle, offline, against your own trust file."),
+    "desk": ("cli.desk", "A page on this machine to verify bundles without a shell."),
+    "demo": ("cli.demo", "The whole path on a sample notebook, or on your own folder."),
+    "doctor": ("cli.doctor", "Check that this machine has what Tallystick needs."),
+}
+"""Command name to the module that holds it and its one-line help."""
+
+
+class Families(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """The command names, in the order a user meets them."""
+        return list(FAMILIES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command, its module imported now; None for an unknown name."""
+        if cmd_name not in FAMILIES:
+            return None
+        command = getattr(importlib.import_module(FAMILIES[cmd_name][0]), cmd_name)
+        assert isinstance(command, click.Command)  # noqa: S101 - the table above is ours
+        return command
+
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002
+        formatter: click.HelpFormatter,
+    ) -> None:
+        """The command list, without importing one of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in FAMILIES.items()])
+
+
+@click.group(cls=Families, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="tally")
+def tally() -> None:
+    """Show by when a trade secret was formed, and in what recorded order, without disclosing it.
+
+    Exit codes: 0 done or proven, 1 refuted, 2 usage or bad input, 3 could not be checked.
+    """
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; its exit code. Errors are told on stderr, or as JSON on stdout."""
+    as_json = "--json" in arguments
+    try:
+        code = tally.main(list(arguments), prog_name="tally", standalone_mode=False)
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx is not None else "tally"
+        text = error.format_message().rstrip(".")
+        text = text[:1].lower() + text[1:]
+        return fail("usage", text, f"{path} --help", as_json=as_json)
+    except click.ClickException as error:
+        return fail("usage", error.format_message(), None, as_json=as_json)
+    except LedgerError as error:
+        return fail(error, str(error), error.hint, as_json=as_json)
+    except (click.Abort, KeyboardInterrupt):
+        return fail("interrupted", "interrupted", None, as_json=as_json)
+    except BrokenPipeError:
+        # The reader went away (`tally log | head`): not an error, and nothing more can be said.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code if isinstance(code, int) else 0
+
+
+def main() -> None:
+    """The entry point of the ``tally`` script: the only place that ends the process."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            # A terminal that cannot show a character gets an escape, never a crash.
+            stream.reconfigure(errors="backslashreplace")
+    sys.exit(run(sys.argv[1:]))

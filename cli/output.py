@@ -1,0 +1,141 @@
+"""Results to stdout, talk to stderr as ``tally: …``, then ``hint: …``; or everything as JSON."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import click
+
+from ledger.errors import (
+    ConflictError,
+    LedgerError,
+    MalformedError,
+    NotFoundError,
+    UnavailableError,
+    VerificationError,
+)
+from ledger.proof.verdict import Language, safe
+
+EXIT_DONE, EXIT_REFUTED, EXIT_USAGE, EXIT_INCOMPLETE, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
+
+CODES: Mapping[type[LedgerError] | str, tuple[str, int]] = {
+    "usage": ("TALLY-E001", EXIT_USAGE),
+    MalformedError: ("TALLY-E002", EXIT_USAGE),
+    NotFoundError: ("TALLY-E003", EXIT_USAGE),
+    VerificationError: ("TALLY-E004", EXIT_REFUTED),
+    ConflictError: ("TALLY-E005", EXIT_INCOMPLETE),
+    UnavailableError: ("TALLY-E006", EXIT_INCOMPLETE),
+    "interrupted": ("TALLY-E007", EXIT_INTERRUPTED),
+}
+"""Stable error codes, and the exit code of each."""
+
+PROGRESS_SECONDS = 0.2
+"""How often the progress line is drawn anew."""
+
+F = TypeVar("F", bound=Callable[..., Any])  # Any: click passes what a command declares
+
+
+def vault_option(command: F) -> F:
+    """Add ``--vault``: the folder of the vault."""
+    return click.option(
+        "--vault", metavar="DIR", envvar="TALLY_VAULT", help="The vault (or TALLY_VAULT)."
+    )(command)
+
+
+def json_option(command: F) -> F:
+    """Add ``--json``: the result, and any error, as one JSON document on stdout."""
+    return click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")(command)
+
+
+def language_option(command: F) -> F:
+    """Add ``--lang``."""
+    return click.option(
+        "--lang",
+        "language",
+        type=click.Choice(["en", "zh"]),
+        default="en",
+        help="Language of the verdict.",
+    )(command)
+
+
+def print_json(value: Mapping[str, Any]) -> None:  # Any: a JSON document
+    """One JSON document on stdout."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+
+def result(text: str) -> None:
+    """A line of the result, on stdout; control and bidi characters shown, not obeyed."""
+    click.echo("\n".join(safe(line) for line in text.split("\n")))
+
+
+def talk(text: str) -> None:
+    """A line about what is going on, on stderr."""
+    click.echo(f"tally: {safe(text)}", err=True)
+
+
+def hint(text: str) -> None:
+    """What to do next, on stderr."""
+    click.echo(f"hint: {safe(text)}", err=True)
+
+
+def fail(
+    error: LedgerError | str,
+    text: str,
+    advice: str | None,
+    *,
+    as_json: bool,
+) -> int:
+    """Tell an error and give its exit code."""
+    key = error if isinstance(error, str) else type(error)
+    name, code = CODES.get(key, CODES["usage"])
+    if as_json:
+        print_json({"error": {"code": name, "message": text, "hint": advice}})
+    talk(f"{text}  [{name}]")
+    if advice:
+        hint(advice)
+    return code
+
+
+def colour() -> bool:
+    """Whether stdout takes colours: a terminal, and NO_COLOR not set (no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+def as_language(language: str) -> Language:
+    """A checked language name."""
+    return "zh" if language == "zh" else "en"
+
+
+@contextmanager
+def reading_progress(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress line for reading carriers: files and bytes so far; silent if stderr is piped."""
+    if not sys.stderr.isatty():
+        yield lambda _files, _size: None
+        return
+    done = [0, 0]
+    shown_at = 0.0
+
+    def progress(files: int, size: int) -> None:
+        nonlocal shown_at
+        done[0] += files
+        done[1] += size
+        if time.monotonic() - shown_at > PROGRESS_SECONDS:
+            shown_at = time.monotonic()
+            click.echo(f"\r{label}: {done[0]} files, {format_size(done[1])}  ", err=True, nl=False)
+
+    yield progress
+    click.echo("\r\033[K", err=True, nl=False)
+
+
+def format_size(size_bytes: int) -> str:
+    """A size for people: ``1.5 MiB``."""
+    size = float(size_bytes)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TiB"

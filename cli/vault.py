@@ -1,0 +1,274 @@
+"""``tally init``, ``status``, ``log``, ``show``: the vault and what is in it."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.compose import (
+    DEVELOPMENT_TRUST,
+    Tally,
+    make_tally,
+    open_tally,
+    pending_words,
+    vault_folder,
+)
+from cli.output import (
+    EXIT_DONE,
+    EXIT_INCOMPLETE,
+    format_size,
+    hint,
+    json_option,
+    print_json,
+    reading_progress,
+    result,
+    talk,
+    vault_option,
+)
+from ledger.doors.carrier import FolderCarrier, read_carrier
+from ledger.errors import MalformedError, NotFoundError
+from ledger.holder.anchoring import content_of
+from ledger.holder.config import Config, TsaSetting
+from ledger.holder.receipts import checkpoint_of, first_stamps
+from ledger.holder.vault import StoredRecord
+from ledger.record.manifest import FileEntry, parse_line
+from ledger.record.record import parse_record
+
+
+@click.command()
+@vault_option
+@click.option("--development", is_flag=True, help="Stamp with two TSAs of its own: proves nothing.")
+@click.option("--tsa", "tsas", multiple=True, metavar="NAME=URL", help="A TSA to ask (repeatable).")
+@click.option("--wanted", type=click.IntRange(1, 16), help="TSAs that must answer (default 2).")
+@json_option
+def init(
+    vault: str | None, development: bool, tsas: tuple[str, ...], wanted: int | None, as_json: bool
+) -> int:
+    """Make a vault with a ledger in it."""
+    folder = vault_folder(vault)
+    settings = [TsaSetting(*_split_tsa(text)) for text in tsas]
+    if development and settings:
+        raise MalformedError("--development brings its own TSAs: leave out --tsa")
+    config = Config(development=development, wanted=wanted or Config().wanted)
+    if settings:
+        config = Config(wanted=wanted or min(2, len(settings)), tsas=tuple(settings))
+    tally = make_tally(folder, config)
+    report = tally.anchorer.stamp()
+    value = {
+        "vault": str(folder),
+        "ledger": tally.ledger.origin,
+        "development": development,
+        "trust": str(folder / DEVELOPMENT_TRUST) if development else None,
+        "pending": pending_words(report),
+    }
+    if as_json:
+        print_json(value)
+        return EXIT_DONE
+    result(f"vault   {folder}")
+    result(f"ledger  {tally.ledger.origin}")
+    if development:
+        result(f"trust   {folder / DEVELOPMENT_TRUST}   (development TSAs: prove nothing)")
+    for words in pending_words(report):
+        talk(words)
+    talk("keys lie in the vault unencrypted, readable by you alone: back it up, and guard it")
+    talk("never anchor state secrets here: they are under another law (Order 126 Art. 28)")
+    hint("tally anchor FOLDER")
+    return EXIT_DONE
+
+
+def _split_tsa(text: str) -> tuple[str, str]:
+    name, separator, url = text.partition("=")
+    if not separator:
+        raise MalformedError(f"--tsa is {text!r}, want NAME=URL")
+    return name, url
+
+
+@click.command()
+@click.argument("path", required=False)
+@vault_option
+@json_option
+def status(path: str | None, vault: str | None, as_json: bool) -> int:
+    """What is queued and pending; with PATH, what changed there since it was anchored.
+
+    Exit 3 while something is queued, pending or changed.
+    """
+    tally = open_tally(vault_folder(vault))
+    queued = [record.number for record in tally.vault.queued()]
+    checkpoint = checkpoint_of(tally.ledger.checkpoint())
+    stamped = {stamp.tsa: stamp.size for stamp in tally.ledger.stamps()}
+    waiting = [
+        record.number
+        for record in tally.vault.records()
+        if record.index is not None and len(_tsas_of(tally, record)) < tally.vault.config.wanted
+    ]
+    value: dict[str, Any] = {  # Any: a JSON document
+        "vault": str(tally.vault.folder),
+        "ledger": checkpoint.origin,
+        "entries": checkpoint.size,
+        "records": len(tally.vault.records()),
+        "queued": queued,
+        "stamps_pending": waiting,
+        "last_stamped_size": stamped,
+    }
+    changes = _changes(tally, Path(path)) if path else {}
+    value |= {"path": path, "changes": changes} if path else {}
+    if as_json:
+        print_json(value)
+    else:
+        result(f"ledger   {checkpoint.origin}")
+        result(f"entries  {checkpoint.size}, of them records: {value['records']}")
+        result(f"queued   {_numbers(queued)}")
+        result(f"pending  {_numbers(waiting)}   (fewer than {tally.vault.config.wanted} stamps)")
+        for name, size in sorted(stamped.items()):
+            result(f"stamped  {name}: up to entry {size - 1}")
+        for state, names in changes.items():
+            for name in names[:50]:
+                result(f"{state:9}{name}")
+            if len(names) > 50:
+                result(f"{state:9}… and {len(names) - 50} more")
+    if queued or waiting:
+        hint("tally sync")
+    changed = any(names for state, names in changes.items() if state != "anchored")
+    return EXIT_INCOMPLETE if queued or waiting or changed else EXIT_DONE
+
+
+def _numbers(numbers: list[int]) -> str:
+    if not numbers:
+        return "nothing"
+    shown = ", ".join(map(str, numbers[:20]))
+    return f"record {shown}" + (f" and {len(numbers) - 20} more" if len(numbers) > 20 else "")
+
+
+def _tsas_of(tally: Tally, record: StoredRecord) -> tuple[str, ...]:
+    if record.index is None:
+        return ()
+    return first_stamps(record.entry, record.index, tally.ledger.stamps()).tsas
+
+
+def _changes(tally: Tally, path: Path) -> dict[str, list[str]]:
+    """Names under ``path`` by state, against the newest record of it."""
+    record = tally.vault.latest_of_path(str(path.resolve()))
+    if record is None:
+        read_carrier(path, skip_unreadable=True)
+        return {"new": [str(path)]}
+    try:
+        with reading_progress("reading") as progress:
+            carrier = read_carrier(path, skip_unreadable=True, progress=progress)
+    except NotFoundError:
+        return {"missing": [str(path)]}
+    if content_of(carrier) == record.content:
+        return {"anchored": [f"{path} as record {record.number}"]}
+    if not isinstance(carrier, FolderCarrier) or record.manifest is None:
+        return {"changed": [str(path)]}
+    before = {line.path: line for line in map(parse_line, tally.vault.read_lines(record.manifest))}
+    now = {entry.path: entry for entry in carrier.entries}
+    both = [name for name in now if name in before and _differ(now[name], before[name])]
+    return {
+        "new": sorted(now.keys() - before.keys()),
+        "changed": sorted(both),
+        "missing": sorted(before.keys() - now.keys()),
+    }
+
+
+def _differ(one: FileEntry, other: FileEntry) -> bool:
+    return (one.sha256, one.skipped) != (other.sha256, other.skipped)
+
+
+@click.command()
+@click.option("--notebook", help="Only this notebook.")
+@vault_option
+@json_option
+def log(notebook: str | None, vault: str | None, as_json: bool) -> int:
+    """The records, newest last: number, place in the notebook, time, what, where it stands."""
+    tally = open_tally(vault_folder(vault))
+    if notebook is not None and tally.vault.chain_of(notebook) is None:
+        names = ", ".join(tally.vault.notebooks()) or "none yet"
+        raise NotFoundError(f"no notebook {notebook!r}", hint=f"there are: {names}")
+    records = tally.vault.records(notebook)
+    if as_json:
+        print_json({"records": [_row(tally, record) for record in records]})
+        return EXIT_DONE
+    for record in records:
+        row = _row(tally, record)
+        what = " ".join(filter(None, [record.kind, record.stage]))
+        title = record.title or record.label or (Path(record.path).name if record.path else "")
+        place = f"{record.notebook}/{record.seq}"
+        result(
+            f"{record.number:>4}  {place:16} {record.created}  {what:24} {title}  {row['state']}"
+        )
+    if not records:
+        talk("no records yet")
+        hint("tally anchor FOLDER")
+    return EXIT_DONE
+
+
+def _row(tally: Tally, record: StoredRecord) -> dict[str, Any]:  # Any: a JSON document
+    tsas = _tsas_of(tally, record)
+    if record.index is None:
+        state = "queued"
+    elif len(tsas) < tally.vault.config.wanted:
+        state = f"entry {record.index}, {len(tsas)} of {tally.vault.config.wanted} stamps"
+    else:
+        state = f"entry {record.index}, stamped by {', '.join(tsas)}"
+    return {
+        "number": record.number,
+        "entry": record.entry.hex(),
+        "notebook": record.notebook,
+        "seq": record.seq,
+        "created": record.created,
+        "kind": record.kind,
+        "stage": record.stage,
+        "title": record.title,
+        "label": record.label,
+        "path": record.path,
+        "index": record.index,
+        "stamps": list(tsas),
+        "state": state,
+    }
+
+
+@click.command()
+@click.argument("record")
+@click.option("--files", "with_files", is_flag=True, help="List every file of a folder.")
+@vault_option
+@json_option
+def show(record: str, with_files: bool, vault: str | None, as_json: bool) -> int:
+    """One RECORD (number or entry): every claim in it, for your own eyes."""
+    tally = open_tally(vault_folder(vault))
+    stored = tally.vault.find(record)
+    parsed = parse_record(stored.sdjwt)
+    value = _row(tally, stored) | {
+        "chain": stored.chain,
+        "claims": dict(parsed.claims),
+        "carrier": dict(parsed.carrier),
+        "key": parsed.thumbprint,
+    }
+    files: list[FileEntry] = []
+    if stored.manifest is not None:
+        files = [parse_line(line) for line in tally.vault.read_lines(stored.manifest)]
+    if as_json:
+        value["files"] = [_file_json(entry) for entry in files]
+        print_json(value)
+        return EXIT_DONE
+    result(f"record   {stored.number}, {stored.notebook}/{stored.seq}, {value['state']}")
+    result(f"entry    {stored.entry.hex()}")
+    result(f"key      {parsed.thumbprint}")
+    for name, claim in [*parsed.claims.items()]:
+        result(f"{name:15} {claim}")
+    for name, claim in parsed.carrier.items():
+        result(f"carrier.{name:12} {claim}")
+    for entry in files if with_files else files[:10]:
+        tail = f"skipped: {entry.skipped}" if entry.skipped else entry.sha256.hex()
+        result(f"  {entry.path}  {format_size(entry.size)}  {tail}")
+    if len(files) > 10 and not with_files:
+        result(f"  … and {len(files) - 10} more (--files)")
+    return EXIT_DONE
+
+
+def _file_json(entry: FileEntry) -> dict[str, Any]:  # Any: a JSON document
+    return {
+        "path": entry.path,
+        "size": entry.size,
+        "sha256": entry.sha256.hex(),
+        "skipped": entry.skipped,
+    }
