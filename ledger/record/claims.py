@@ -66,7 +66,11 @@ def _fail(where: str, want: str) -> MalformedError:
 
 def _text(limit_bytes: int) -> Shape:
     def check(value: JsonValue, where: str) -> None:
-        if not isinstance(value, str) or not 0 < len(value.encode("utf-8")) <= limit_bytes:
+        try:
+            size = len(value.encode("utf-8")) if isinstance(value, str) else 0
+        except UnicodeEncodeError:
+            raise _fail(where, "a text of Unicode characters") from None
+        if not 0 < size <= limit_bytes:
             raise _fail(where, f"a text of 1 to {limit_bytes} bytes")
 
     return check

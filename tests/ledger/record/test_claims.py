@@ -73,7 +73,7 @@ BAD: dict[str, list[Any]] = {
     "meaning": ["read and understood"],
     "trigger": ["auto"],
     "label": ["", "x" * (MAX_NAME_BYTES + 1), "载" * 342],
-    "title": [1, None],
+    "title": [1, None, "a\ud800"],
     "notebook": [{}],
     "author": [{}, {"role": "r"}, {"name": ""}, {"name": "n", "mail": "m"}, "n", [PERSON]],
     "persons": [[], PERSON, [PERSON, PERSON], [{}]],
