@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.errors import MalformedError, VerificationError
+from ledger.record import manifest
 from ledger.record.manifest import (
     MAX_LINE_CHARS,
     FileEntry,
@@ -463,3 +464,10 @@ def test_any_bytes_are_refused_or_read_back(b: bytes) -> None:
     except MalformedError:
         return
     assert format_shown_lines(shown) == b
+
+
+def test_shown_lines_over_the_limit_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    b = format_shown_lines(shown_example())
+    monkeypatch.setattr(manifest, "MAX_SHOWN_BYTES", len(b) - 1)
+    with pytest.raises(MalformedError, match="at most"):
+        parse_shown_lines(b)
