@@ -58,7 +58,9 @@ def state_folder() -> Path:
     return Path(given) if given else platformdirs.user_state_path("tallystick")
 
 
-def make_tally(folder: Path, config: Config, *, clock: Clock = now) -> Tally:
+def make_tally(
+    folder: Path, config: Config, *, clock: Clock = now, state: Path | None = None
+) -> Tally:
     """Make a vault with an embedded ledger in ``folder``; ConflictError if there is one."""
     vault = create_vault(folder, config)
     ledger = folder / "ledger"
@@ -72,7 +74,7 @@ def make_tally(folder: Path, config: Config, *, clock: Clock = now) -> Tally:
     except ConflictError as error:
         hint = "it was left by an interrupted `tally init`; remove the folder and start again"
         raise ConflictError(str(error), hint=hint) from error
-    tally = _join(vault, clock)
+    tally = _join(vault, clock, state)
     # Entry 0 is a cover: its stamp is the lower bound of the first record.
     tally.anchorer.cover()
     tally.anchorer.send()
@@ -81,16 +83,17 @@ def make_tally(folder: Path, config: Config, *, clock: Clock = now) -> Tally:
 
 def open_tally(folder: Path, *, clock: Clock = now) -> Tally:
     """Open a vault with its ledger; NotFoundError, ConflictError, UnavailableError."""
-    return _join(open_vault(folder), clock)
+    return _join(open_vault(folder), clock, None)
 
 
-def _join(vault: Vault, clock: Clock) -> Tally:
+def _join(vault: Vault, clock: Clock, state: Path | None) -> Tally:
     folder = vault.folder / "ledger"
     ed25519, ml_dsa_44 = load_ledger_keys(folder / "keys.pem")
     raw = (ed25519.public_key().public_bytes_raw(), ml_dsa_44.public_key().public_bytes_raw())
     keys = LedgerKeys(self_certifying_origin(*raw), ed25519, ml_dsa_44)
     store = SqliteStore(folder / "store.sqlite")
-    guard = Guard(state_folder() / "guards" / f"{keys.origin.split('/')[1][:32]}.sqlite")
+    name = f"{keys.origin.split('/')[1][:32]}.sqlite"
+    guard = Guard((state or state_folder()) / "guards" / name)
     tsas, certificates = _tsas(vault, clock)
     interval = 0 if vault.config.development else vault.config.minimum_interval_seconds
     stamper = Stamper(

@@ -42,12 +42,15 @@ SELF_CERTIFYING = "tallystick/"
 
 @dataclass(frozen=True, slots=True)
 class SeenCheckpoint:
-    """A checkpoint of the bundle: the signed file as stamped, and what it says."""
+    """A checkpoint of the bundle: the signed file as stamped, and what it says.
 
-    path: str
+    ``trusted``: signed well by a ledger key of the trust file.
+    """
+
     signed_file: bytes
     text: str
     checkpoint: Checkpoint
+    trusted: bool
 
 
 def read_checkpoints(
@@ -56,6 +59,7 @@ def read_checkpoints(
     """The well-formed checkpoints by size, and the findings on their signatures."""
     seen: dict[int, SeenCheckpoint] = {}
     findings: list[Finding] = []
+    signed: dict[tuple[str, str, str], list[int]] = {}
     for path, fields in bundle.of_kind("checkpoint"):
         try:
             note = parse_note(bundle.files[path])
@@ -65,43 +69,62 @@ def read_checkpoints(
         except MalformedError as error:
             findings.append(_refuted("checkpoint.ledger", "malformed", path, error))
             continue
-        size = checkpoint.size
-        seen[size] = SeenCheckpoint(path, bundle.files[path], note.text, checkpoint)
-        findings += _signatures(bundle, trust, checkpoint, note)
+        codes, found = _signatures(bundle, trust, checkpoint, note)
+        findings += found
+        for step, code in codes.items():
+            signed.setdefault((step, code, checkpoint.origin), []).append(checkpoint.size)
+        trusted = codes.get("checkpoint.ledger") == "trusted"
+        content = bundle.files[path]
+        seen[checkpoint.size] = SeenCheckpoint(content, note.text, checkpoint, trusted)
     if len({one.checkpoint.origin for one in seen.values()}) > 1:
         text = "checkpoints of more than one ledger"
         findings.append(_refuted("checkpoint.ledger", "malformed", "checkpoints/", text))
-    return seen, findings
+    return seen, findings + [_signed(*key, sizes) for key, sizes in sorted(signed.items())]
+
+
+def _signed(step: str, code: str, origin: str, sizes: Sequence[int]) -> Finding:
+    """One finding for all checkpoints that are signed alike."""
+    values = {
+        "origin": origin,
+        "ledger": short_origin(origin),
+        "sizes": ", ".join(map(str, sorted(sizes))),
+    }
+    outcome = Outcome.PROVEN if code == "trusted" else Outcome.UNCHECKED
+    return Finding(step, outcome, code, values)
+
+
+def short_origin(origin: str) -> str:
+    """An origin as sentences show it: one that is a hash is cut."""
+    return f"{origin[:27]}…" if origin.startswith(SELF_CERTIFYING) else origin
 
 
 def _signatures(
     bundle: Bundle, trust: Trust, checkpoint: Checkpoint, note: SignedNote
-) -> list[Finding]:
-    origin, size = checkpoint.origin, checkpoint.size
+) -> tuple[dict[str, str], list[Finding]]:
+    """How each of the ledger's two signatures stands, by step; what is refuted."""
+    origin, path = checkpoint.origin, f"checkpoints/{checkpoint.size}"
     logs = trust.policy.logs if trust.policy is not None else ()
     trusted = [log.key for log in logs if log.key.name == origin]
     try:
         declared = _declared_keys(bundle, origin)
     except (MalformedError, VerificationError) as error:
-        return [_refuted("checkpoint.ledger", "malformed", VKEYS, error)]
+        return {}, [_refuted("checkpoint.ledger", "malformed", VKEYS, error)]
     kinds = (("checkpoint.ledger", ED25519), ("checkpoint.ml-dsa", COSIGNATURE_ML_DSA_44))
-    findings = []
+    codes: dict[str, str] = {}
+    findings: list[Finding] = []
     for step, kind in kinds:
-        values: dict[str, str | int] = {"origin": origin, "size": size}
         believed = [key for key in trusted if key.type == kind]
         keys = list(dict.fromkeys(believed + [key for key in declared if key.type == kind]))
         try:
             good = check_signatures(note, keys)
         except (MalformedError, VerificationError) as error:
-            findings.append(_refuted(step, "bad-signature", f"checkpoints/{size}", error))
+            findings.append(_refuted(step, "bad-signature", path, error))
             continue
         if any(key in believed for key in good):
-            findings.append(Finding(step, Outcome.PROVEN, "trusted", values))
-        elif good:
-            findings.append(Finding(step, Outcome.UNCHECKED, "self-declared", values))
+            codes[step] = "trusted"
         else:
-            findings.append(Finding(step, Outcome.UNCHECKED, "no-signature", values))
-    return findings
+            codes[step] = "self-declared" if good else "no-signature"
+    return codes, findings
 
 
 def _declared_keys(bundle: Bundle, origin: str) -> list[NoteKey]:

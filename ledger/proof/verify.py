@@ -35,6 +35,7 @@ from ledger.proof.logged import (
     check_all_consistency,
     find_inclusion,
     read_checkpoints,
+    short_origin,
 )
 from ledger.proof.recorded import (
     SeenChain,
@@ -130,7 +131,7 @@ def _check(bundle: Bundle, index: Index, trust: Trust, carriers: Mapping[str, Di
     done.seen, found = read_records(bundle, index, trust)
     done.findings += found
     checkpoints, found = read_checkpoints(bundle, trust)
-    vouched = {int(f.values["size"]) for f in found if (f.step, f.code) == _TRUSTED_LEDGER}
+    vouched = {size for size, one in checkpoints.items() if one.trusted}
     done.findings += found + check_all_consistency(bundle, checkpoints)
     stamps, named, found, done.tokens = _judge_tokens(bundle, trust, checkpoints)
     done.findings += found
@@ -149,14 +150,12 @@ def _check(bundle: Bundle, index: Index, trust: Trust, carriers: Mapping[str, Di
     done.bounds = pass_along(done.bounds, chains)
     done.findings += found + [_chain_finding(chain, done) for chain in chains]
     for one in done.seen:
-        done.findings.append(upper_finding(one.name, done.bounds[one.name]))
-        named_any = bool(_named_tokens(one))
-        done.findings.append(lower_finding(one.name, done.bounds[one.name], named_any))
+        bounds, named_any = done.bounds[one.name], bool(_named_tokens(one))
+        done.findings.append(upper_finding(one.name, bounds))
+        if one.opened or bounds.lower is not None:
+            done.findings.append(lower_finding(one.name, bounds, named_any))
     done.findings += check_carriers(done.seen, {**_inside(bundle), **carriers})
     return done
-
-
-_TRUSTED_LEDGER = ("checkpoint.ledger", "trusted")
 
 
 def _check_index(bundle: Bundle, index: Index) -> list[Finding]:
@@ -263,7 +262,12 @@ def _inclusion(
         values: dict[str, str | int] = {"index": place.index, "k": k}
         return Finding("inclusion", Outcome.UNCHECKED, "not-authenticated", values, one.name)
     checkpoint = checkpoints[place.sizes[0]].checkpoint
-    values = {"index": place.index, "size": checkpoint.size, "origin": checkpoint.origin}
+    values = {
+        "index": place.index,
+        "size": checkpoint.size,
+        "origin": checkpoint.origin,
+        "ledger": short_origin(checkpoint.origin),
+    }
     return Finding("inclusion", Outcome.PROVEN, "proven", values, one.name)
 
 

@@ -1,0 +1,274 @@
+"""Bundles: what is disclosed is what was chosen, and it is listed before anything is written.
+
+Without a choice a record shows its place in the chain and the tokens that bound it from below,
+and nothing else. Records of the chain that were not chosen are withheld: J and their link.
+"""
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+from ledger.doors.carrier import FileCarrier, read_carrier
+from ledger.doors.client import Ledger
+from ledger.errors import ConflictError, LedgerError, MalformedError, NotFoundError
+from ledger.holder.originals import Originals
+from ledger.holder.readme import format_readme
+from ledger.holder.receipts import (
+    checkpoint_of,
+    first_stamps,
+    make_consistency,
+    make_proof,
+    token_digest,
+)
+from ledger.holder.vault import StoredRecord, Vault
+from ledger.proof.bundle import README, VKEYS, Bundle, Digest, make_index
+from ledger.proof.stamps import format_certificate
+from ledger.record.manifest import (
+    FileEntry,
+    ShownLine,
+    format_shown_lines,
+    parse_line,
+)
+from ledger.record.record import claim_names, disclose, parse_record
+from ledger.record.sdjwt import format_sdjwt, parse_sdjwt
+from ledger.timestamp.token import parse_token
+from ledger.tlog.merkle import leaf_hash, leaf_reader, prove_inclusion
+from ledger.tlog.note import format_vkey
+
+ALWAYS = ("link", "not_before")
+"""Opened in every chosen record: its place in the chain, and its lower bound."""
+
+GROUPS = {"carrier": ("carrier.sha256", "carrier.size", "carrier.manifest")}
+"""Names that stand for several claims. The carrier's name and times stay withheld."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What to disclose: claim names (``all``, or groups of ``GROUPS``), files of folders by path.
+
+    ``carriers``: put the bytes of the disclosed carriers in the bundle too.
+    """
+
+    claims: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    carriers: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One line of the list a lawyer reads first: what the bundle will show of a record."""
+
+    record: int
+    what: str
+    value: str
+
+
+@dataclass(slots=True)
+class Plan:
+    """A bundle before it is written. ``sources``: the file behind each carrier path."""
+
+    bundle: Bundle
+    sources: dict[str, Path]
+    shown: list[Shown]
+    withheld: list[int] = field(default_factory=list)
+    unstamped: list[int] = field(default_factory=list)
+
+
+class Bundler:
+    """Builds bundles from one vault and one ledger; ``work`` is a folder for decrypted carriers."""
+
+    def __init__(self, vault: Vault, ledger: Ledger, work: Path) -> None:
+        self._vault = vault
+        self._ledger = ledger
+        self._work = work
+        self._originals = Originals(vault.folder / "originals", vault.identity_path)
+        self._files: dict[str, bytes] = {}
+        self._carriers: dict[str, Digest] = {}
+        self._sources: dict[str, Path] = {}
+        self._tokens = {
+            token_digest(token): token
+            for token in (parse_token(stamp.response).raw for stamp in ledger.stamps())
+        }
+
+    def plan(self, chosen: Sequence[StoredRecord], choice: Choice, *, only: bool = False) -> Plan:
+        """The bundle of ``chosen`` and of the records of their chain up to the last chosen one.
+
+        ``only``: from the first chosen one on, instead of from the beginning. NotFoundError for a
+        claim or file no chosen record has; ConflictError for a record not in the ledger yet.
+        """
+        _check_one_notebook(chosen)
+        records = self._chain(chosen, only)
+        numbers = {record.number for record in chosen}
+        plan = Plan(Bundle({}, {}), self._sources, [])
+        self._check_names(chosen, choice)
+        entries: dict[str, bytes] = {}
+        sizes: set[int] = set()
+        for record in records:
+            if record.index is None:
+                hint = "`tally sync` sends it; then bundle again"
+                raise ConflictError(f"record {record.number} is not in the ledger yet", hint=hint)
+            if record.number in numbers:
+                self._open(record, choice, plan)
+            else:
+                self._write_record(record, ["link"])
+                plan.withheld.append(record.number)
+            entries[f"records/{record.entry.hex()[:16]}.sd-jwt"] = record.entry
+            covered = self._prove(record.entry, record.index)
+            if not covered:
+                plan.unstamped.append(record.number)
+            sizes |= covered or {checkpoint_of(self._ledger.checkpoint()).size}
+        self._write_log(sizes)
+        self._files[README] = format_readme(self._files, entries)
+        plan.bundle = make_index(Bundle(self._files, self._carriers), entries)
+        return plan
+
+    def _chain(self, chosen: Sequence[StoredRecord], only: bool) -> list[StoredRecord]:
+        last = max(record.seq for record in chosen)
+        first = min(record.seq for record in chosen) if only else 1
+        records = self._vault.records(chosen[0].notebook)
+        return [record for record in records if first <= record.seq <= last]
+
+    def _check_names(self, chosen: Sequence[StoredRecord], choice: Choice) -> None:
+        have = {name for record in chosen for name in claim_names(parse_sdjwt(record.sdjwt))}
+        for name in choice.claims:
+            if name not in have | {"all", *GROUPS}:
+                hint = f"there are: all, {', '.join(sorted(have | set(GROUPS)))}"
+                raise NotFoundError(f"no chosen record has a claim {name!r}", hint=hint)
+
+    def _open(self, record: StoredRecord, choice: Choice, plan: Plan) -> None:
+        """Write a chosen record with what the choice opens, and list it."""
+        sdjwt = parse_sdjwt(record.sdjwt)
+        have = claim_names(sdjwt)
+        wanted = _expand(choice.claims, have) | set(ALWAYS)
+        files = self._find_files(record, choice.files) if record.manifest else []
+        if files:
+            wanted.add("carrier.manifest")
+        names = [name for name in have if name in wanted]
+        opened = self._write_record(record, names)
+        for name, value in opened.items():
+            plan.shown.append(Shown(record.number, name, value))
+        for line, entry in files:
+            text = f"file {line.index + 1}: {entry.path}, {entry.size} bytes, its digest and time"
+            plan.shown.append(Shown(record.number, "carrier.manifest", text))
+        if files:
+            name = record.entry.hex()[:16]
+            lines = [line for line, _ in files]
+            self._files[f"manifests/{name}.lines"] = format_shown_lines(lines)
+        for digest in self._named(record, names):
+            self._files[f"stamps/not-before/{digest}.tst"] = self._tokens[digest]
+        if choice.carriers:
+            self._add_carriers(record, names, [entry for _, entry in files], plan)
+
+    def _write_record(self, record: StoredRecord, names: Collection[str]) -> dict[str, str]:
+        """Write the record with only ``names`` open; what it then says, as text."""
+        content = format_sdjwt(disclose(parse_sdjwt(record.sdjwt), names))
+        self._files[f"records/{record.entry.hex()[:16]}.sd-jwt"] = content
+        parsed = parse_record(content)
+        said = {name: str(value) for name, value in parsed.claims.items()}
+        return said | {f"carrier.{name}": str(value) for name, value in parsed.carrier.items()}
+
+    def _named(self, record: StoredRecord, names: Collection[str]) -> list[str]:
+        """Token digests in the record's ``not_before``, of tokens that are still here."""
+        if "not_before" not in names:
+            return []
+        named = parse_record(record.sdjwt).claims["not_before"]
+        digests = [str(digest) for digest in named] if isinstance(named, list) else []
+        return [digest for digest in digests if digest in self._tokens]
+
+    def _find_files(
+        self, record: StoredRecord, paths: Collection[str]
+    ) -> list[tuple[ShownLine, FileEntry]]:
+        """The manifest lines of ``paths`` that this record's folder has."""
+        if not paths or record.manifest is None:
+            return []
+        lines = self._vault.read_lines(record.manifest)
+        entries = [parse_line(line) for line in lines]
+        indexes = [number for number, entry in enumerate(entries) if entry.path in paths]
+        missing = set(paths) - {entries[number].path for number in indexes}
+        if missing:
+            raise NotFoundError(
+                f"record {record.number} has no file {min(missing)!r}",
+                hint=f"its files are named relative to {record.path}; `tally show` lists them",
+            )
+        reader = leaf_reader([leaf_hash(line.encode("ascii")) for line in lines])
+        proofs = [prove_inclusion(number, len(lines), reader) for number in indexes]
+        return [
+            (ShownLine(proof.index, lines[proof.index], proof.path), entries[proof.index])
+            for proof in proofs
+        ]
+
+    def _add_carriers(
+        self, record: StoredRecord, names: Collection[str], files: list[FileEntry], plan: Plan
+    ) -> None:
+        """Put the disclosed carriers' bytes in: kept originals, else the files if unchanged."""
+        base = f"carriers/{record.entry.hex()[:16]}"
+        found: list[tuple[str, bytes, Path]] = []
+        if "carrier.sha256" in names and record.path is not None:
+            path = Path(record.path)
+            found.append((path.name, bytes.fromhex(record.content), path))
+        for entry in files:
+            if entry.skipped is None:
+                path = Path(record.path or "") / entry.path
+                found.append((entry.path, entry.sha256, path))
+        for name, sha256, path in found:
+            source = self._source(sha256, path)
+            self._carriers[f"{base}/{name}"] = Digest(source.stat().st_size, sha256)
+            self._sources[f"{base}/{name}"] = source
+            plan.shown.append(Shown(record.number, "carrier bytes", f"{name}, every byte of it"))
+
+    def _source(self, sha256: bytes, path: Path) -> Path:
+        """A file with this content: the kept original decrypted, or the one on disk."""
+        if self._originals.has(sha256):
+            target = self._work / sha256.hex()
+            if not target.exists():
+                self._originals.restore(sha256, target)
+            return target
+        hint = "leave out --with-carriers, or put the original back"
+        try:
+            carrier = read_carrier(path)
+        except LedgerError as error:
+            raise NotFoundError(f"{path.name} was not kept: {error}", hint=hint) from error
+        if not isinstance(carrier, FileCarrier) or carrier.entry.sha256 != sha256:
+            text = f"{path.name} was not kept, and {path} is no longer what was anchored"
+            raise NotFoundError(text, hint=hint)
+        return path
+
+    def _prove(self, entry: bytes, index: int) -> set[int]:
+        """Write the proofs of one entry; the stamped sizes that cover it."""
+        receipt = first_stamps(entry, index, self._ledger.stamps())
+        sizes = receipt.sizes or (checkpoint_of(self._ledger.checkpoint()).size,)
+        for size in sizes:
+            name = f"proofs/{entry.hex()[:16]}-{size}.tlog-proof"
+            self._files[name] = make_proof(self._ledger, entry, index, size)
+        for stamp in receipt.stamps:
+            tail = f"{stamp.tsa}-{hashlib.sha256(stamp.response).hexdigest()[:8]}.tsr"
+            self._files[f"stamps/{stamp.size}/{tail}"] = stamp.response
+        return set(receipt.sizes)
+
+    def _write_log(self, sizes: Collection[int]) -> None:
+        """Checkpoints, consistency between them, the ledger's keys, the TSAs' certificates."""
+        ordered = sorted(sizes)
+        for size in ordered:
+            self._files[f"checkpoints/{size}"] = self._ledger.signed_file(size)
+        for old, new in pairwise(ordered):
+            self._files[f"consistency/{old}-{new}"] = make_consistency(self._ledger, old, new)
+        keys = "".join(f"{format_vkey(key)}\n" for key in self._ledger.keys)
+        self._files[VKEYS] = keys.encode("ascii")
+        self._files |= dict(format_certificate(der) for der in self._ledger.certificates())
+
+
+def _check_one_notebook(chosen: Sequence[StoredRecord]) -> None:
+    if not chosen:
+        raise NotFoundError("no record to bundle", hint="`tally anchor` makes one")
+    if len({record.notebook for record in chosen}) > 1:
+        raise MalformedError(
+            "the records are of several notebooks", hint="make one bundle for each notebook"
+        )
+
+
+def _expand(names: Collection[str], have: Collection[str]) -> set[str]:
+    if "all" in names:
+        return set(have)
+    return {one for name in names for one in GROUPS.get(name, (name,))}

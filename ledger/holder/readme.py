@@ -1,0 +1,123 @@
+"""The bundle's README.txt: what each file is, every intermediate value, the exact commands."""
+
+import hashlib
+import math
+from collections.abc import Mapping
+
+from cryptography import x509
+
+from ledger.proof.bundle import place_of
+from ledger.timestamp.token import openssl_verifiable, parse_token
+from ledger.tlog.checkpoint import parse_checkpoint
+from ledger.tlog.merkle import leaf_hash
+from ledger.tlog.note import parse_note
+from ledger.tlog.proof import parse_proof_file
+
+_HEAD = """\
+Evidence bundle / 证据包                                  made with Tallystick
+
+What it can show: these records existed no later than a time, were signed no earlier than a time,
+and stand in this order without a gap. It does not show who made them, or that what they say is
+true, secret or valuable.
+本证据包可表明：记录的存在时间不晚于某一时间，签署时间不早于某一时间，次序无缺口。
+不表明形成者身份，也不表明内容属实、属于秘密或具有价值。
+
+Three ways to check it / 三种核验方式
+  1. with the tool:      tally verify THIS.zip [CARRIER...] --trust YOUR-TRUST-FILE
+  2. on a page:          tally desk            (a page on your own machine; nothing is uploaded)
+  3. by hand:            the commands below, with sha256sum and openssl
+
+The files are whole if this prints OK for every line / 文件完整性:
+  sha256sum -c SHA256SUMS
+  Windows: Get-FileHash FILE, or certutil -hashfile FILE SHA256, and compare
+
+records/*.sd-jwt        the text before the first ~ is J, signed; the parts after it are what is
+                        shown of it, each base64url of [salt, name, value]
+manifests/*.lines       lines of a folder's list, each with its path to the list's root
+proofs/*.tlog-proof     from the record's entry to the checkpoint's root (RFC 6962)
+checkpoints/N           the ledger's signed statement: name, number of entries, root
+consistency/A-B         that checkpoint B only appends to checkpoint A
+stamps/N/*.tsr          RFC 3161 answers over the bytes of checkpoints/N
+stamps/not-before/*     RFC 3161 tokens that a record names: it was made after them
+material/*.pem          certificates; which roots to believe is YOUR decision, not this file's
+carriers/               originals, if any were disclosed
+"""
+
+
+_STAMPS = """
+The stamps, by hand: believe a root only if its fingerprint is one you already know.
+手工核验时间戳：仅在根证书指纹为您已知者时方可采信。
+"""
+
+
+def format_readme(files: Mapping[str, bytes], records: Mapping[str, bytes]) -> bytes:
+    """README.txt for these files; ``records``: record path to entry, in chain order."""
+    parts = [_HEAD, "\nValues on the way / 中间值\n"]
+    parts += [_record(path, entry, files) for path, entry in records.items()]
+    parts.append(_STAMPS)
+    roots = _certificates(files)
+    parts += [_stamp(path, files[path], roots) for path in sorted(files) if _kind(path) == "stamp"]
+    return "".join(parts).encode("utf-8")
+
+
+def _kind(path: str) -> str:
+    return place_of(path).kind
+
+
+def _record(path: str, entry: bytes, files: Mapping[str, bytes]) -> str:
+    jwt = files[path].split(b"~")[0]
+    lines = [
+        f"\n{path}",
+        f"  J has {len(jwt)} bytes; cut -d'~' -f1 {path} | tr -d '\\n' | openssl dgst -sha256",
+        f"  SHA-256 of J      {entry[:32].hex()}",
+        f"  SM3 of J          {entry[32:].hex()}",
+        "  entry             the two, one after the other (64 bytes)",
+        f"  leaf hash         {leaf_hash(entry).hex()}   = SHA-256(00 || entry)",
+    ]
+    for name in sorted(files):
+        if name.startswith(f"proofs/{entry.hex()[:16]}-"):
+            proof = parse_proof_file(files[name])
+            checkpoint = parse_checkpoint(parse_note(proof.checkpoint).text)
+            lines += [
+                f"  {name}",
+                f"    index {proof.index} of {checkpoint.size}, root {checkpoint.root.hex()}",
+            ]
+    return "\n".join(lines) + "\n"
+
+
+def _certificates(files: Mapping[str, bytes]) -> dict[bytes, tuple[str, bool]]:
+    """The certificates here by subject (DER): path, and whether self-signed."""
+    paths = [path for path in sorted(files) if _kind(path) == "certificate"]
+    read = [(path, x509.load_pem_x509_certificate(files[path])) for path in paths]
+    return {one.subject.public_bytes(): (path, one.issuer == one.subject) for path, one in read}
+
+
+def _chain_words(signer: bytes | None, known: Mapping[bytes, tuple[str, bool]]) -> str:
+    """The openssl options for root and intermediates, as far as they are in the bundle."""
+    issuer = x509.load_der_x509_certificate(signer).issuer.public_bytes() if signer else b""
+    path, is_root = known.get(issuer, ("ROOT.pem", True))
+    if is_root:
+        return f"-CAfile {path}"
+    return f"-CAfile ROOT.pem -untrusted {path}"
+
+
+def _stamp(path: str, content: bytes, known: Mapping[bytes, tuple[str, bool]]) -> str:
+    token = parse_token(content)
+    size = path.split("/")[1]
+    lines = [
+        f"\n{path}   {token.gen_time:%Y-%m-%d %H:%M:%S} UTC, serial {token.serial}",
+        f"  imprint           {token.imprint_algorithm} {token.imprint.hex()}",
+    ]
+    if token.is_development:
+        lines.append("  development TSA: proves nothing / 开发用时间戳：不具证据意义")
+    if openssl_verifiable(token):
+        # The certificate may have expired since: the token is judged at its own time.
+        moment = math.ceil(token.gen_time.timestamp())
+        lines += [
+            f"  openssl ts -verify -in {path} -data checkpoints/{size} \\",
+            f"    {_chain_words(token.signer, known)} -attime {moment}",
+        ]
+    else:
+        lines.append("  openssl cannot verify this signature type; use way 1 or 2")
+    digest = hashlib.sha256(content).hexdigest()
+    return "\n".join([*lines, f"  SHA-256 of the file {digest}"]) + "\n"
