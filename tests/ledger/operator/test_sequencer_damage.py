@@ -19,7 +19,7 @@ from ledger.operator.store.protocol import Attachment, Store
 from ledger.operator.store.sqlite import SqliteStore
 from ledger.tlog.checkpoint import sign_checkpoint
 from ledger.tlog.merkle import TreeHead
-from ledger.tlog.tile import Tile
+from ledger.tlog.tile import Tile, TileReader, extend_tiles
 from tests.sequencer_checks import KEYS, check_whole, entries, opened, published
 from tests.store_contract import entry, extend
 
@@ -109,6 +109,32 @@ def test_damage_between_commit_and_signing_is_not_signed(
         sequencer.append(entries(0, 10))
         store.statement = statement
         assert_refuses(sequencer, guard, entries(10, 600))
+
+
+def test_damage_to_an_edge_tile_that_the_commit_left_alone_is_not_signed(
+    path: Path, guard: Guard
+) -> None:
+    with closing(Damaged(path)) as store:
+        store.file = path
+        sequencer = Sequencer(store, guard, KEYS)
+        sequencer.append(entries(0, 600))
+        store.statement = FLIP.format(place=LEVEL_1)
+        assert_refuses(sequencer, guard, entries(600, 601))
+
+
+def test_a_root_computed_wrongly_before_the_commit_is_not_signed(
+    store: Store, guard: Guard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(
+        old_size: int, leaves: Sequence[bytes], read: TileReader
+    ) -> tuple[dict[Tile, bytes], TreeHead]:
+        tiles, new = extend_tiles(old_size, leaves, read)
+        return tiles, TreeHead(new.size, bytes(32))
+
+    sequencer = Sequencer(store, guard, KEYS)
+    sequencer.append(entries(0, 10))
+    monkeypatch.setattr(sequencer_module, "extend_tiles", wrong)
+    assert_refuses(sequencer, guard, entries(10, 20))
 
 
 @pytest.mark.parametrize(
