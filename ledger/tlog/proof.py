@@ -79,8 +79,6 @@ def parse_proof_file(content: bytes) -> ProofFile:
     if not rest or not rest[0].startswith("index "):
         raise MalformedError("proof file has no index line")
     index = parse_decimal(rest.pop(0).removeprefix("index "), "index")
-    if len(rest) > MAX_PATH:
-        raise MalformedError(f"proof file has {len(rest)} hashes, want at most {MAX_PATH}")
     try:
         return ProofFile(index, tuple(parse_base64(x, "hash") for x in rest), checkpoint, extra)
     except ValueError as error:

@@ -142,7 +142,7 @@ def parse_entry_bundle(content: bytes) -> tuple[bytes, ...]:
             raise MalformedError(f"entry bundle goes on after {TILE_WIDTH} entries")
         start = position + 2
         stop = start + int.from_bytes(content[position:start], "big")
-        if start > len(content) or stop > len(content):
+        if stop > len(content):  # so too where the length itself is cut
             raise MalformedError(f"entry bundle ends inside entry {len(entries)}")
         entries.append(content[start:stop])
         position = stop
