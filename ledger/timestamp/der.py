@@ -49,12 +49,12 @@ def reading(what: str) -> Iterator[None]:
     try:
         yield
     except PARSER_ERRORS as error:
-        raise MalformedError(f"{what} is not what its standard says ({_brief(error)})") from error
+        raise MalformedError(f"{what} is not what its standard says ({brief(error)})") from error
 
 
-def _brief(error: BaseException) -> str:
-    """The error in at most 80 printable characters: it may quote hostile bytes."""
-    text = " ".join(str(error).split())[:80]
+def brief(error: BaseException) -> str:
+    """The error in at most 160 printable characters: it may quote hostile bytes."""
+    text = " ".join(str(error).split())[:160]
     return "".join(c if c.isascii() and c.isprintable() else "?" for c in text) or "unreadable"
 
 

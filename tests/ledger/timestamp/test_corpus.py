@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -89,3 +90,19 @@ def test_good_token_is_read_alike_by_both_readers_and_named_openssl_verifiable_r
     assert all(certificate in token.raw for certificate in token.certificates)
     read_again(response, token)
     assert openssl_verifiable(token) == entry["openssl_ts_verifiable"]
+
+
+@pytest.mark.parametrize("entry", entries())
+def test_spoiled_token_raises_only_the_errors_of_the_house(entry: dict[str, Any]) -> None:
+    response = (FOLDER / entry["file"]).read_bytes()
+    draw = random.Random(entry["file"])
+    for _ in range(12):
+        spoiled = bytearray(response)
+        index = draw.randrange(len(spoiled))
+        spoiled[index : index + draw.randrange(3)] = draw.randbytes(draw.randrange(3))
+        try:
+            token = parse_token(bytes(spoiled))
+            signer = check_token(token, imprint=None, certificates=read(entry["untrusted"]))
+            check_path(signer, token.certificates, read(entry["trust_roots"]), token.gen_time)
+        except (MalformedError, VerificationError):
+            continue

@@ -1,0 +1,194 @@
+"""The envelope: one signer, who signed this content and named itself truly."""
+
+import hashlib
+from typing import Any
+
+import pytest
+from asn1crypto import cms, core, crl, ocsp, tsp
+from asn1crypto import x509 as asn1_x509
+
+from ledger.errors import MalformedError, VerificationError
+from ledger.operator.devtsa import DevelopmentTsa
+from ledger.timestamp.token import Token, check_token, openssl_verifiable, parse_token
+from tests.ledger.timestamp.authority import GEN_TIME, Authority, Signer, make_token
+
+IMPRINT = hashlib.sha256(b"message").digest()
+
+
+@pytest.fixture(scope="module")
+def signer() -> Signer:
+    return Authority().signer()
+
+
+def check(b: bytes) -> bytes:
+    return check_token(parse_token(b), imprint=IMPRINT, nonce=99)
+
+
+def test_signer_named_by_key_identifier_is_found() -> None:
+    tsa = DevelopmentTsa.create("one", lambda: GEN_TIME)
+    stamper = Signer(tsa.key, tsa.certificate)
+    key_id = asn1_x509.Certificate.load(tsa.certificate).key_identifier
+    assert check(make_token(stamper, by_key_id=key_id)) == tsa.certificate
+    with pytest.raises(VerificationError, match="does not name the certificate"):
+        check(make_token(stamper, by_key_id=bytes(20)))
+
+
+def test_old_and_double_certificate_identifiers_are_accepted(signer: Signer) -> None:
+    certificate = asn1_x509.Certificate.load(signer.certificate)
+    hashed = hashlib.sha1(signer.certificate).digest()
+    issuer = [asn1_x509.GeneralName("directory_name", certificate.issuer)]
+    named = {"issuer": issuer, "serial_number": certificate.serial_number}
+
+    def old(listed: list[Any], serial: int = certificate.serial_number) -> Any:
+        identifier = {"cert_hash": hashed, "issuer_serial": {**named, "serial_number": serial}}
+        value = tsp.SigningCertificate({"certs": [identifier]})
+        return {"type": "signing_certificate", "values": [value]}
+
+    only = make_token(signer, attributes=lambda listed: [*listed[:2], old(listed)])
+    assert [found.version for found in parse_token(only).signed.certificate_ids] == [1]
+    check(only)
+    check(make_token(signer, attributes=lambda listed: [*listed, old(listed)]))
+    with pytest.raises(VerificationError, match="names another certificate"):
+        check(make_token(signer, attributes=lambda listed: [*listed, old(listed, 5)]))
+
+
+def drop(index: int) -> Any:
+    return lambda listed: [one for at, one in enumerate(listed) if at != index]
+
+
+BAD_ATTRIBUTES = [
+    (lambda listed: None, "signed attributes|message-digest"),
+    (drop(0), "content-type"),
+    (drop(1), "message-digest"),
+    (drop(2), "signing-certificate"),
+    (lambda listed: [{"type": "content_type", "values": ["data"]}, *listed[1:]], "content-type"),
+    (lambda listed: [*listed, listed[1]], "twice"),
+    (
+        lambda listed: [listed[0], {"type": "message_digest", "values": [b"1", b"2"]}, listed[2]],
+        "not one value",
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), BAD_ATTRIBUTES)
+def test_wrong_signed_attributes_are_malformed(signer: Signer, change: Any, message: str) -> None:
+    with pytest.raises(MalformedError, match=message):
+        check(make_token(signer, attributes=change))
+
+
+def test_wrong_message_digest_is_refused(signer: Signer) -> None:
+    def change(listed: list[Any]) -> list[Any]:
+        return [listed[0], {"type": "message_digest", "values": [bytes(32)]}, listed[2]]
+
+    with pytest.raises(VerificationError, match="message-digest"):
+        check(make_token(signer, attributes=change))
+
+
+def changed(**fields: Any) -> Any:
+    return lambda listed: {**listed, **fields}
+
+
+def in_signer(**fields: Any) -> Any:
+    return lambda listed: {**listed, "signer_infos": [{**listed["signer_infos"][0], **fields}]}
+
+
+BAD_ENVELOPES = [
+    (changed(version="v2"), "version"),
+    (changed(version="v5"), "version"),
+    (changed(digest_algorithms=[{"algorithm": "sha512"}]), "not announced"),
+    (lambda listed: {**listed, "signer_infos": []}, "0 signers"),
+    (lambda listed: {**listed, "signer_infos": listed["signer_infos"] * 2}, "2 signers"),
+    (
+        changed(encap_content_info={"content_type": "data", "content": b"x"}),
+        "want TSTInfo",
+    ),
+    (changed(encap_content_info={"content_type": "tst_info"}), "one content"),
+    (in_signer(version="v3"), "signer info has version"),
+    (in_signer(signature_algorithm={"algorithm": "sha512_ecdsa"}), "is over sha512"),
+    (
+        in_signer(signature_algorithm={"algorithm": "ed25519"}),
+        "is over sha512",
+    ),
+    (
+        in_signer(
+            signature_algorithm=cms.SignedDigestAlgorithm.load(
+                bytes.fromhex("300d06082a8648ce3d040302020107")
+            )
+        ),
+        "parameters",
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), BAD_ENVELOPES)
+def test_wrong_envelope_is_malformed(signer: Signer, change: Any, message: str) -> None:
+    with pytest.raises(MalformedError, match=message):
+        check(make_token(signer, parts=change))
+
+
+def test_signature_scheme_that_does_not_fit_the_key_is_refused(signer: Signer) -> None:
+    for algorithm in ("rsassa_pkcs1v15", "1.2.3.4"):
+        change = in_signer(signature_algorithm={"algorithm": algorithm})
+        with pytest.raises(VerificationError, match="does not fit the key"):
+            check(make_token(signer, parts=change))
+
+
+def test_unknown_digest_is_refused_not_guessed(signer: Signer) -> None:
+    def change(listed: dict[str, Any]) -> dict[str, Any]:
+        unknown = {"algorithm": "md5"}
+        info = in_signer(digest_algorithm=unknown, signature_algorithm={"algorithm": "1.2.3"})
+        return {**info(listed), "digest_algorithms": [unknown]}
+
+    with pytest.raises(VerificationError, match="not one we can compute"):
+        check(make_token(signer, parts=change))
+
+
+def test_sm2_signature_is_unchecked_not_false(signer: Signer) -> None:
+    def change(listed: dict[str, Any]) -> dict[str, Any]:
+        sm3 = {"algorithm": "1.2.156.10197.1.401"}
+        sm2 = {"algorithm": "1.2.156.10197.1.501"}
+        info = in_signer(digest_algorithm=sm3, signature_algorithm=sm2)
+        return {**info(listed), "digest_algorithms": [sm3]}
+
+    bare = make_token(signer, parts=change)
+    token = parse_token(bare)
+    assert token.is_sm2
+    assert token.signature_algorithm == "sm2-sm3"
+    assert not openssl_verifiable(token)
+    with pytest.raises(VerificationError, match=r"^unchecked: sm2"):
+        check(bare)
+
+
+def test_second_element_inside_an_explicit_tag_is_refused(signer: Signer) -> None:
+    info = cms.ContentInfo.load(make_token(signer))
+    inner = info["content"].untag().dump() + core.Null().dump()
+    wrapped = core.Any(cms.ContentType("signed_data")).dump() + _element(0xA0, inner)
+    with pytest.raises(MalformedError):
+        parse_token(_element(0x30, wrapped))
+
+
+def _element(tag: int, contents: bytes) -> bytes:
+    return bytes([tag, 0x82]) + len(contents).to_bytes(2) + contents
+
+
+def test_embedded_crls_and_ocsp_answers_are_found(signer: Signer) -> None:
+    authority = Authority()
+    listed = crl.CertificateList.load(authority.crl())
+    answer = ocsp.OCSPResponse.load(authority.ocsp(signer.certificate))
+
+    def other(kind: str) -> cms.RevocationInfoChoice:
+        fields = {"other_rev_info_format": kind, "other_rev_info": answer}
+        return cms.RevocationInfoChoice("other", cms.OtherRevocationInfoFormat(fields))
+
+    def embed(*choices: Any) -> Token:
+        return parse_token(make_token(signer, parts=changed(crls=list(choices))))
+
+    plain = cms.RevocationInfoChoice("crl", listed)
+    assert embed(plain).signed.crls == (listed.dump(),)
+    assert openssl_verifiable(embed(plain))
+    both = embed(plain, other("1.3.6.1.5.5.7.16.2"))
+    assert (both.signed.crls, both.signed.ocsps) == ((listed.dump(),), (answer.dump(),))
+    assert not openssl_verifiable(both)
+    unknown = embed(other("1.2.3"))
+    assert (unknown.signed.crls, unknown.signed.ocsps) == ((), ())
+    assert not openssl_verifiable(unknown)
