@@ -28,7 +28,9 @@ _PREFIX = struct.Struct(">Q56x")
 
 
 class Repeats:
-    """A table of the first eight bytes of every entry seen. Not thread-safe.
+    """A table of the first eight bytes of every entry seen; its length counts each once.
+
+    Not thread-safe.
 
     16 to 32 bytes of memory and about 0.3 µs an entry, whatever their number.
     """
@@ -44,7 +46,7 @@ class Repeats:
         """Remember ``entries``; return those that may have been seen before.
 
         All others certainly were not. ``entries``: 64 bytes each, at most ``MAX_ENTRIES`` with
-        those seen, else ValueError.
+        those in the table, else ValueError.
         """
         if self._count + len(entries) > MAX_ENTRIES:
             raise ValueError(f"{self._count + len(entries)} entries, want at most {MAX_ENTRIES}")
@@ -56,8 +58,9 @@ class Repeats:
             old = self._slots
             self._slots = array("Q", bytes(2 * 8 * len(old)))
             self._put(prefix for prefix in old if prefix)
-        self._count += len(entries)
-        return [entries[place] for place in self._put(prefixes)]
+        seen = self._put(prefixes)
+        self._count += len(entries) - len(seen)
+        return [entries[number] for number in seen]
 
     def _put(self, prefixes: Iterable[int]) -> list[int]:
         # Open addressing: the table is at most half full, so a free slot is two steps away.

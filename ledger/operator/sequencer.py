@@ -103,10 +103,9 @@ class Sequencer:
 
         The file of size 0 is in the guard and the store, but there is nothing to stamp or prove.
         """
-        head, signed_file = self._head, self._signed_file
-        if head.size == 0:
+        if self._head.size == 0:
             raise NotFoundError("nothing was appended yet")
-        return signed_file
+        return self._signed_file
 
     def append(self, entries: Sequence[bytes]) -> tuple[int, ...]:
         """Append what is new of ``entries`` in one commit; return the index of each, in order.
@@ -160,7 +159,7 @@ class Sequencer:
 
     def _perhaps_known(self, entries: Sequence[bytes]) -> Sequence[bytes]:
         """Those of ``entries`` that the store must be asked for; they count as seen from now on."""
-        if self._head.size + len(entries) > MAX_ENTRIES // 2:
+        if self._head.size + len(entries) > MAX_ENTRIES:
             self._repeats = None
         elif self._repeats is None and self._appended >= BULK_ENTRIES:
             self._repeats = Repeats()
@@ -239,7 +238,9 @@ class Sequencer:
         # Step 4. If we die here, the guard is ahead of what is published: the next start
         # publishes the guard's bytes, and no others are ever signed for this size.
         self._publish(head.size, kept)
-        self._head, self._signed_file = head, kept
+        # The file first: a thread in checkpoint() that sees the new head then sees its file too.
+        self._signed_file = kept
+        self._head = head
 
     def _publish(self, size: int, signed_file: bytes) -> None:
         self._store.attach(Attachment(size, CHECKPOINT, self._keys.origin, signed_file))

@@ -162,7 +162,8 @@ class SqliteStore:
         """``find`` for every entry; never behind the head.
 
         The lookup is brought up to the head first: 2 to 3 µs for each entry committed since the
-        last call. Then 1 µs for each entry looked up, at a million entries.
+        last call. Then, at a million entries, 1 µs for each entry looked up and 30 µs for each
+        that shares its first eight bytes with one in the log (so for each one found).
         """
         self._fill_lookup()
         prefixes = [_prefix(entry) for entry in entries]

@@ -27,6 +27,7 @@ def test_the_table_forgets_nothing_when_it_grows() -> None:
     assert table.sift(entries[10:]) == []
     assert len(table) == count
     assert table.sift(entries) == entries
+    assert len(table) == count
 
 
 def test_entries_that_collide_in_the_table_are_kept_apart() -> None:
