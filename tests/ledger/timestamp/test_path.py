@@ -276,3 +276,15 @@ def test_root_expired_at_the_moment_is_refused() -> None:
     leaf = root.signer()
     with pytest.raises(VerificationError, match="anchor expired at 2025-01-01"):
         check_path(leaf.certificate, [], [root.certificate.public_bytes(DER)], GEN_TIME)
+
+
+def test_spoiled_material_never_makes_a_revoked_signer_good(
+    root: Authority, middle: Authority, signer: Signer
+) -> None:
+    crl = middle.crl({signer.serial: (GEN_TIME - DAY, REASONS.key_compromise)})
+    for index in range(0, len(crl), 3):
+        changed = bytearray(crl)
+        changed[index] ^= 1 << index % 8
+        crls = [root.crl(), bytes(changed)]
+        path = check_path(signer.certificate, [middle.der], [root.der], GEN_TIME, crls)
+        assert path.revocation == "unchecked"
