@@ -9,13 +9,15 @@ import hashlib
 import multiprocessing
 import os
 import re
+import signal
 import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from ledger.doors.files import is_absent
 from ledger.errors import LedgerError, MalformedError, NotFoundError, UnavailableError
 from ledger.record.manifest import FileEntry
 
@@ -29,6 +31,9 @@ PROCESS_THRESHOLD = 2048
 """Below so many files, starting processes costs more than it saves."""
 READ_TRIES = 3
 """How often a file that changes under our eyes is read again."""
+
+_ODD_CHARACTER = re.compile("[\\\\\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""What a path in a manifest may not hold: backslash, C0, C1, and bidi controls (UAX #9 §2)."""
 
 Progress = Callable[[int, int], None]
 """Called with files and bytes read since the last call."""
@@ -59,55 +64,68 @@ def read_carrier(
 ) -> FileCarrier | FolderCarrier:
     """Read the file or folder at ``path``.
 
-    NotFoundError if there is nothing, MalformedError for an empty folder or a file that is not a
-    plain one, UnavailableError for what cannot be read or keeps changing while it is read.
+    ``executor`` hashes the files of a folder; without one, processes are started for many files.
+    NotFoundError if there is nothing, MalformedError for an empty folder, a file that is not a
+    plain one, or a name that is not UTF-8; UnavailableError for what cannot be read or keeps
+    changing while it is read.
     """
     try:
         mode = path.lstat().st_mode
-    except FileNotFoundError as error:
-        raise NotFoundError(f"no such file or folder: {path}") from error
-    except OSError as error:
-        raise UnavailableError(f"cannot read {path}: {error.strerror}") from error
-    if stat.S_ISDIR(mode):
         absolute = path.resolve()
+    except OSError as error:
+        if is_absent(error):
+            raise NotFoundError(f"no such file or folder: {_display(str(path))}") from error
+        raise UnavailableError(f"cannot read {path}: {error.strerror}") from error
+    if not _is_utf8(str(absolute)):
+        hint = "rename it: a record can only hold names that are text"
+        raise MalformedError(f"name is not utf-8: {_display(str(absolute))}", hint=hint)
+    if stat.S_ISDIR(mode):
         return FolderCarrier(absolute, _read_folder(absolute, skip_unreadable, progress, executor))
     if not stat.S_ISREG(mode):
         raise MalformedError(
             f"{path} is {_kind(mode)}, not a file or folder", hint="give the file it points to"
         )
     try:
-        entry = _read_file(os.fspath(path), path.name, progress)
+        entry = _read_file(os.fspath(path), absolute.name, progress)
     except UnavailableError as error:
         hint = "close the program that writes it, or mend its permissions, then anchor again"
         raise UnavailableError(f"cannot read {path}: {error}", hint=hint) from error
-    return FileCarrier(path.resolve(), entry)
+    return FileCarrier(absolute, entry)
 
 
 def walk(folder: Path) -> Iterator[tuple[str, str | None]]:
     """Every name below ``folder`` that is no folder: relative POSIX path, and why it is refused.
 
-    Sorted by name within each folder. The reason is None for a plain file.
+    The reason is None for a plain file. Links are named, not followed. In no promised order.
     """
-    yield from _walk(os.fspath(folder), "")
+    folders = [(os.fspath(folder), "")]
+    while folders:
+        place, prefix = folders.pop()
+        try:
+            with os.scandir(place) as entries:
+                for entry in entries:
+                    name = prefix + entry.name
+                    if reason := _odd_name(entry.name):
+                        yield name, reason
+                    elif entry.is_dir(follow_symlinks=False):
+                        folders.append((entry.path, f"{name}/"))
+                    elif entry.is_file(follow_symlinks=False):
+                        yield name, None
+                    else:
+                        yield name, _kind(entry.stat(follow_symlinks=False).st_mode)
+        except OSError as error:
+            yield prefix.rstrip("/") or ".", f"unreadable folder - {_reason(error)}"
 
 
-def _walk(folder: str, prefix: str) -> Iterator[tuple[str, str | None]]:
-    try:
-        with os.scandir(folder) as entries:
-            found = sorted(entries, key=lambda entry: os.fsencode(entry.name))
-    except OSError as error:
-        yield prefix.rstrip("/") or ".", f"unreadable folder - {_reason(error)}"
-        return
-    for entry in found:
-        name = prefix + entry.name
-        if not _is_utf8(entry.name):
-            yield name, "name is not utf-8"
-        elif entry.is_dir(follow_symlinks=False):
-            yield from _walk(entry.path, f"{name}/")
-        elif entry.is_file(follow_symlinks=False):
-            yield name, None
-        else:
-            yield name, _kind(entry.stat(follow_symlinks=False).st_mode)
+def _odd_name(name: str) -> str | None:
+    """Why ``name`` cannot stand in a manifest, or None."""
+    if name.isascii() and name.isprintable() and "\\" not in name:
+        return None
+    if not _is_utf8(name):
+        return "name is not utf-8"
+    if _ODD_CHARACTER.search(name):
+        return "name has a control bidi or backslash character"
+    return None
 
 
 def _read_folder(
@@ -121,8 +139,11 @@ def _read_folder(
         else:
             skipped.append((name, reason))
     _refuse(skipped, skip)
+    batches = [plain[i : i + BATCH_FILES] for i in range(0, len(plain), BATCH_FILES)]
+    # Names come back with what was read: here they are not held twice.
+    del plain
     entries: list[FileEntry] = []
-    for batch in _hash_all(os.fspath(folder), plain, executor):
+    for batch in _hash_all(os.fspath(folder), batches, executor):
         failed = [(name, reason) for name, reason in batch if isinstance(reason, str)]
         _refuse(failed, skip)
         skipped += failed
@@ -132,8 +153,10 @@ def _read_folder(
             progress(len(batch), sum(entry.size for entry in read))
     entries += [_skipped(name, reason) for name, reason in skipped]
     if not any(entry.skipped is None for entry in entries):
-        raise MalformedError(f"no file to read in {folder}")
-    return tuple(sorted(entries, key=lambda entry: entry.path.encode("utf-8")))
+        hint = "a folder is anchored by its files: give one that has some"
+        raise MalformedError(f"no file to read in {folder}", hint=hint)
+    entries.sort(key=lambda entry: entry.path)  # code points: the order of UTF-8 bytes
+    return tuple(entries)
 
 
 def _refuse(failed: Sequence[tuple[str, str]], skip: bool) -> None:
@@ -155,21 +178,42 @@ Result = tuple[str, FileEntry | str]
 """A relative path and what was read, or why it was not."""
 
 
-def _hash_all(folder: str, names: list[str], executor: Executor | None) -> Iterator[list[Result]]:
-    batches = [names[i : i + BATCH_FILES] for i in range(0, len(names), BATCH_FILES)]
+def _hash_all(
+    folder: str, batches: list[list[str]], executor: Executor | None
+) -> Iterator[list[Result]]:
+    """What was read of each batch of names, in order; each batch is forgotten as it is handed on.
+
+    UnavailableError if a process that was hashing is gone.
+    """
     if executor is not None:
-        yield from executor.map(_hash_batch, [folder] * len(batches), batches)
+        yield from _map(executor, folder, batches)
         return
     workers = min(os.cpu_count() or 1, 8)
-    if len(names) < PROCESS_THRESHOLD or workers == 1:
+    if len(batches) * BATCH_FILES <= PROCESS_THRESHOLD or workers == 1:
         for batch in batches:
             yield _hash_batch(folder, batch)
         return
     # Forked children share what is imported; elsewhere they start anew, which costs 0.2 s each.
     method = "fork" if sys.platform == "linux" else "spawn"
     context = multiprocessing.get_context(method)
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        yield from pool.map(_hash_batch, [folder] * len(batches), batches)
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_leave_interrupts) as pool:
+        yield from _map(pool, folder, batches)
+
+
+def _map(executor: Executor, folder: str, batches: list[list[str]]) -> Iterator[list[Result]]:
+    folders = [folder] * len(batches)
+    try:
+        found = executor.map(_hash_batch, folders, batches)
+        batches.clear()
+        yield from found
+    except BrokenExecutor as error:
+        hint = "run it again; if the machine is short of memory, anchor smaller folders"
+        raise UnavailableError(f"a process that was hashing is gone: {error}", hint=hint) from error
+
+
+def _leave_interrupts() -> None:
+    """In a child: Ctrl-C is the parent's to answer; the children just end with it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _hash_batch(folder: str, names: list[str]) -> list[Result]:
@@ -249,7 +293,7 @@ def _is_utf8(name: str) -> bool:
 
 def _display(name: str) -> str:
     """A name that may not be UTF-8, its odd bytes shown as ``%XX``."""
-    return "".join(c if c.isprintable() else _percent(c) for c in name)
+    return "".join(c if c.isprintable() and c != "\\" else _percent(c) for c in name)
 
 
 def _percent(character: str) -> str:

@@ -1,6 +1,7 @@
 """Files: writes that survive a crash, reads with a limit, bundles as ZIP or folder."""
 
 import contextlib
+import errno
 import hashlib
 import os
 import stat
@@ -8,6 +9,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -26,7 +28,13 @@ BUFFER_BYTES = 1 << 20
 """Read size for big files: SHA-256 runs at 95 % of OpenSSL's own speed from 256 KiB on."""
 
 MAX_RATIO = 200
-"""How far a compressed carrier of a repacked ZIP may unpack: text does 20, a bomb does 1000."""
+"""How far the carriers of a repacked ZIP may unpack in all: text does 20, a bomb does 1000."""
+
+TEMPORARY = ".tally-"
+"""What the name of a file begins with until it is whole; one that is left over may be deleted."""
+
+_NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
+"""What the system says of a path that names nothing: asking again gives nothing else."""
 
 
 def write_durably(
@@ -45,12 +53,17 @@ def write_durably(
 def durable_writer(
     path: Path, *, mode: int = 0o600, overwrite: bool = False
 ) -> Iterator[IO[bytes]]:
-    """A file open for writing beside ``path`` that becomes ``path`` when the block ends well."""
-    if not overwrite and path.exists():
-        raise ConflictError(f"{path} exists already", hint="choose another name, or --force")
+    """A file open for writing beside ``path`` that becomes ``path`` when the block ends well.
+
+    If the block raises, what was at ``path`` before is there still. An OSError of the block counts
+    as the disk's: what it reads from elsewhere, it reads through ``read_blocks``. ConflictError,
+    UnavailableError as in ``write_durably``.
+    """
+    if not overwrite and os.path.lexists(path):
+        raise _taken(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:80]}.", dir=path.parent)
+        make_folder(path.parent)
+        descriptor, name = tempfile.mkstemp(prefix=TEMPORARY, dir=path.parent)
     except OSError as error:
         raise unavailable("write", path, error) from error
     temporary = Path(name)
@@ -60,16 +73,19 @@ def durable_writer(
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(mode)
-        # If we die before this line, only the temporary file is left; after it, the whole content.
+        # If we die before this line, only the temporary file is left; after it, the whole content
+        # (and perhaps the temporary name as a second one for it).
         if overwrite:
             temporary.replace(path)
         else:
             _rename_new(temporary, path)
+        # If we die here the rename may be lost, and nobody was told that it was done.
         sync_folder(path.parent)
     except OSError as error:
         raise unavailable("write", path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def _rename_new(temporary: Path, path: Path) -> None:
@@ -77,10 +93,30 @@ def _rename_new(temporary: Path, path: Path) -> None:
     try:
         os.link(temporary, path)
     except FileExistsError as error:
-        raise ConflictError(f"{path} exists already") from error
+        raise _taken(path) from error
     except OSError:
         # No hard links here (FAT, some network drives): the check above is the best there is.
         temporary.replace(path)
+
+
+def _taken(path: Path) -> ConflictError:
+    return ConflictError(f"{path} exists already", hint="choose another name, or --force")
+
+
+def make_folder(folder: Path, mode: int = 0o777) -> None:
+    """Make ``folder`` and the folders above it that are missing, durably; OSError."""
+    missing: list[Path] = []
+    while not folder.is_dir():
+        missing.append(folder)
+        folder = folder.parent
+    for one in reversed(missing):
+        one.mkdir(mode=mode, exist_ok=True)
+        sync_folder(one.parent)
+
+
+def is_absent(error: OSError) -> bool:
+    """Whether ``error`` says that there is nothing of that name, and not that it is withheld."""
+    return error.errno in _NOT_THERE
 
 
 def unavailable(verb: str, path: Path, error: OSError) -> UnavailableError:
@@ -102,18 +138,31 @@ def sync_folder(folder: Path) -> None:
 def read_limited(path: Path, limit_bytes: int) -> bytes:
     """The content of ``path``; MalformedError if longer than ``limit_bytes``.
 
-    NotFoundError if there is no such file, UnavailableError if it cannot be read.
+    NotFoundError if there is no such file or it is a folder, UnavailableError if it cannot be
+    read.
     """
     try:
         with path.open("rb") as file:
             content = file.read(limit_bytes + 1)
-    except FileNotFoundError as error:
-        raise NotFoundError(f"no such file: {path}") from error
+    except IsADirectoryError as error:
+        raise NotFoundError(f"{path} is a folder, want a file") from error
     except OSError as error:
+        if is_absent(error):
+            raise NotFoundError(f"no such file: {path}") from error
         raise unavailable("read", path, error) from error
     if len(content) > limit_bytes:
         raise MalformedError(f"{path} has more than {limit_bytes} bytes")
     return content
+
+
+def read_blocks(path: Path) -> Iterator[bytes]:
+    """The content of ``path`` block by block; UnavailableError if it cannot be read."""
+    try:
+        with path.open("rb", buffering=0) as file:
+            while block := file.read(BUFFER_BYTES):
+                yield block
+    except OSError as error:
+        raise unavailable("read", path, error) from error
 
 
 def digest_stream(file: IO[bytes], limit_bytes: int | None = None) -> Digest:
@@ -126,7 +175,7 @@ def digest_stream(file: IO[bytes], limit_bytes: int | None = None) -> Digest:
         digest.update(block)
         size += len(block)
         if limit_bytes is not None and size > limit_bytes:
-            raise MalformedError(f"a carrier unpacks to more than {limit_bytes} bytes")
+            raise MalformedError(f"the carriers unpack to more than {limit_bytes} bytes")
     return Digest(size, digest.digest())
 
 
@@ -136,22 +185,32 @@ def read_bundle(path: Path) -> Bundle:
     MalformedError if it is no bundle, or a hostile ZIP (duplicate or unsafe names, encryption,
     more than the limits of ``ledger.proof.bundle``); NotFoundError, UnavailableError.
     """
-    if path.is_dir():
-        return _read_folder(path)
-    if not path.exists():
-        raise NotFoundError(f"no such bundle: {path}")
     try:
-        with zipfile.ZipFile(path) as archive:
-            return _read_zip(archive)
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            return _read_folder(path)
+        if not stat.S_ISREG(mode):
+            raise _no_bundle(path, "it is no plain file")
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+            return _read_zip(archive, path.stat().st_size)
     except (zipfile.BadZipFile, NotImplementedError, EOFError, zipfile.LargeZipFile) as error:
-        raise MalformedError(
-            f"{path.name} is not a bundle: {error}",
-            hint="a bundle is a ZIP or a folder with a bundle.json, made by `tally bundle`",
-        ) from error
+        raise _no_bundle(path, str(error)) from error
     except (ValueError, RuntimeError, zlib.error) as error:
         raise MalformedError(f"{path.name} is a damaged ZIP: {error}") from error
     except OSError as error:
+        if is_absent(error):
+            raise NotFoundError(f"no such bundle: {path}") from error
+        if error.errno == errno.EINVAL:
+            # Its directory points before the beginning of the file.
+            raise MalformedError(f"{path.name} is a damaged ZIP: {error}") from error
         raise unavailable("read", path, error) from error
+
+
+def _no_bundle(path: Path, reason: str) -> MalformedError:
+    return MalformedError(
+        f"{path.name} is not a bundle: {reason}",
+        hint="a bundle is a ZIP or a folder with a bundle.json, made by `tally bundle`",
+    )
 
 
 def write_bundle(path: Path, bundle: Bundle, sources: Mapping[str, Path], *, force: bool) -> None:
@@ -179,8 +238,8 @@ def _store_carrier(
 ) -> None:
     digest, size = hashlib.sha256(), 0
     info.file_size = want.size
-    with source.open("rb") as reader, archive.open(info, "w", force_zip64=True) as writer:
-        while block := reader.read(BUFFER_BYTES):
+    with archive.open(info, "w", force_zip64=True) as writer:
+        for block in read_blocks(source):
             digest.update(block)
             size += len(block)
             writer.write(block)
@@ -188,71 +247,105 @@ def _store_carrier(
         raise ConflictError(f"{source} changed while the bundle was written")
 
 
-def _read_zip(archive: zipfile.ZipFile) -> Bundle:
-    files: dict[str, bytes] = {}
-    carriers: dict[str, Digest] = {}
-    entries = [info for info in archive.infolist() if not info.is_dir()]
-    _check_count(len(entries))
-    for info in entries:
-        name = info.filename
-        check_path_name(name)
-        if name in files or name in carriers:
-            raise MalformedError(f"{name!r} is in the ZIP twice")
-        if info.flag_bits & 0x1:
-            raise MalformedError(f"{name!r} is encrypted")
-        if stat.S_ISLNK(info.external_attr >> 16):
-            raise MalformedError(f"{name!r} is a link")
+def _read_zip(archive: zipfile.ZipFile, size_bytes: int) -> Bundle:
+    taken = _Taken(room_bytes=max(MAX_FILE_BYTES, size_bytes * MAX_RATIO))
+    _check_count(len(archive.infolist()))
+    for info in archive.infolist():
+        _check_member(info)
+        if info.is_dir():
+            continue
+        if info.filename in taken.files or info.filename in taken.carriers:
+            raise MalformedError(f"{info.filename!r} is in the ZIP twice")
         with archive.open(info) as file:
-            limit = max(MAX_FILE_BYTES, info.compress_size * MAX_RATIO)
-            _take(name, file, limit, files, carriers)
-    return _whole(files, carriers)
+            taken.take(info.filename, file)
+    return taken.whole()
+
+
+def _check_member(info: zipfile.ZipInfo) -> None:
+    """MalformedError for a member of a ZIP that two readers could read differently."""
+    name = info.filename
+    check_path_name(name.removesuffix("/"))
+    if info.orig_filename != name:
+        raise MalformedError(f"unsafe path {info.orig_filename!r}")
+    if info.flag_bits & 0x1:
+        raise MalformedError(f"{name!r} is encrypted")
+    if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+        raise MalformedError(f"{name!r} has compression {info.compress_type}, want 0 or 8")
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    if info.is_dir() and not info.file_size and kind in {0, stat.S_IFDIR}:
+        return
+    if info.is_dir() or kind not in {0, stat.S_IFREG}:
+        raise MalformedError(f"{name!r} is a link, or not a plain file")
 
 
 def _read_folder(folder: Path) -> Bundle:
-    files: dict[str, bytes] = {}
-    carriers: dict[str, Digest] = {}
-    paths = [path for path in sorted(folder.rglob("*")) if path.is_symlink() or not path.is_dir()]
     if not (folder / INDEX).is_file():
-        raise MalformedError(f"{folder} is not a bundle: it has no {INDEX}")
-    _check_count(len(paths))
-    for path in paths:
-        name = path.relative_to(folder).as_posix()
-        check_path_name(name)
-        if path.is_symlink() or not path.is_file():
-            raise MalformedError(f"{name!r} is not a plain file")
+        raise _no_bundle(folder, f"it has no {INDEX}")
+    taken = _Taken(room_bytes=None)
+    for name in _list_folder(folder):
         try:
-            with path.open("rb") as file:
-                _take(name, file, None, files, carriers)
+            with (folder / name).open("rb") as file:
+                taken.take(name, file)
         except OSError as error:
-            raise unavailable("read", path, error) from error
-    return _whole(files, carriers)
+            raise unavailable("read", folder / name, error) from error
+    return taken.whole()
 
 
-def _take(
-    name: str,
-    file: IO[bytes],
-    carrier_limit: int | None,
-    files: dict[str, bytes],
-    carriers: dict[str, Digest],
-) -> None:
-    """Read one file of a bundle; limits count what comes out, not what a header promises."""
-    if name.startswith("carriers/"):
-        carriers[name] = digest_stream(file, carrier_limit)
-        return
-    content = file.read(MAX_FILE_BYTES + 1)
-    if len(content) > MAX_FILE_BYTES:
-        raise MalformedError(f"{name!r} has more than {MAX_FILE_BYTES} bytes")
-    if sum(map(len, files.values())) + len(content) > MAX_TOTAL_BYTES:
-        raise MalformedError(f"the bundle has more than {MAX_TOTAL_BYTES} bytes beside carriers")
-    files[name] = content
+def _list_folder(folder: Path) -> list[str]:
+    """Every file under ``folder``, as its path in the bundle; a link or device is refused."""
+    names: list[str] = []
+    folders = [""]
+    while folders:
+        prefix = folders.pop()
+        with os.scandir(folder / prefix) as entries:
+            for entry in entries:
+                name = prefix + entry.name
+                check_path_name(name)
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(f"{name}/")
+                elif entry.is_file(follow_symlinks=False):
+                    names.append(name)
+                else:
+                    raise MalformedError(f"{name!r} is not a plain file")
+                _check_count(len(names) + len(folders))
+    return sorted(names)
+
+
+@dataclass(slots=True)
+class _Taken:
+    """The files of a bundle taken so far; limits count what comes out, not what a header says.
+
+    ``room_bytes``: what carriers may still unpack to, None in a folder.
+    """
+
+    room_bytes: int | None
+    files: dict[str, bytes] = field(default_factory=dict)
+    carriers: dict[str, Digest] = field(default_factory=dict)
+    total_bytes: int = 0
+
+    def take(self, name: str, file: IO[bytes]) -> None:
+        """Read one file; MalformedError above a limit."""
+        if name.startswith("carriers/"):
+            self.carriers[name] = digest_stream(file, self.room_bytes)
+            if self.room_bytes is not None:
+                self.room_bytes -= self.carriers[name].size
+            return
+        content = file.read(MAX_FILE_BYTES + 1)
+        if len(content) > MAX_FILE_BYTES:
+            raise MalformedError(f"{name!r} has more than {MAX_FILE_BYTES} bytes")
+        self.total_bytes += len(content)
+        if self.total_bytes > MAX_TOTAL_BYTES:
+            text = f"the bundle has more than {MAX_TOTAL_BYTES} bytes beside carriers"
+            raise MalformedError(text)
+        self.files[name] = content
+
+    def whole(self) -> Bundle:
+        """The bundle of all that was taken; MalformedError if it has no index."""
+        if INDEX not in self.files:
+            raise MalformedError(f"not a bundle: it has no {INDEX}")
+        return Bundle(self.files, self.carriers)
 
 
 def _check_count(count: int) -> None:
     if count > MAX_FILES:
         raise MalformedError(f"the bundle has {count} files, want at most {MAX_FILES}")
-
-
-def _whole(files: Mapping[str, bytes], carriers: Mapping[str, Digest]) -> Bundle:
-    if INDEX not in files:
-        raise MalformedError(f"not a bundle: it has no {INDEX}")
-    return Bundle(files, carriers)

@@ -4,6 +4,7 @@
 """
 
 import contextlib
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
+from ledger.doors.files import make_folder
 from ledger.errors import NotFoundError, UnavailableError
 
 BUSY_SECONDS = 30
@@ -20,39 +22,63 @@ BUSY_SECONDS = 30
 def open_database(path: Path, *, create: bool = True) -> Database:
     """Open the database file at ``path``: WAL, ``synchronous=FULL``, foreign keys on.
 
-    A commit has reached the disk when it returns. NotFoundError if there is none and ``create``
-    is false; UnavailableError if the file cannot be opened or is no database.
+    A commit has reached the disk when it returns. A new file is its owner's alone. NotFoundError
+    if there is none and ``create`` is false; UnavailableError if the file cannot be opened, is no
+    database, or lies where SQLite cannot share it between processes (a network drive).
     """
     if not create and not path.exists():
         raise NotFoundError(f"no such database: {path}")
+    connection: sqlite3.Connection | None = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_file(path)
         connection = sqlite3.connect(
             path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
-        if create:
-            path.chmod(0o600)
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+        for pragma in ("synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}").fetchall()
     except (sqlite3.Error, OSError) as error:
+        if connection is not None:
+            connection.close()
         raise UnavailableError(f"cannot open {path}: {error}") from error
+    if mode != "wal":
+        connection.close()
+        hint = "move the folder to a disk of this machine"
+        raise UnavailableError(f"cannot open {path}: journal mode is {mode}, want wal", hint=hint)
     return Database(connection)
+
+
+def _make_file(path: Path) -> None:
+    """An empty file, readable by its owner from its first moment, if there is none.
+
+    If we die after it, an empty file is left: SQLite takes it for a new database.
+    """
+    make_folder(path.parent)
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 @contextlib.contextmanager
 def transaction(database: Database) -> Iterator[None]:
-    """One write transaction: all of the block or none of it; UnavailableError if it cannot be."""
+    """One write transaction: all of the block or none of it; UnavailableError if it cannot be.
+
+    ``sqlite3.IntegrityError`` comes through, for the caller knows which rule was broken.
+    """
     connection = database.conn
     try:
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield
+            # If we die before this line returns, nothing of the block is there afterwards.
+            connection.execute("COMMIT")
         except BaseException:
-            connection.execute("ROLLBACK")
+            # A full disk may have ended the transaction already.
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
             raise
-        # If we die before this line returns, nothing of the block is there afterwards.
-        connection.execute("COMMIT")
-    except sqlite3.OperationalError as error:
+    except sqlite3.IntegrityError:
+        raise
+    except sqlite3.DatabaseError as error:
         raise UnavailableError(f"the database did not take it: {error}") from error
 
 
@@ -60,21 +86,25 @@ def transaction(database: Database) -> Iterator[None]:
 def turn(path: Path, timeout_seconds: float = BUSY_SECONDS) -> Iterator[None]:
     """Hold the turn that ``path`` stands for; the operating system frees it if we die.
 
-    UnavailableError if another process still has it after ``timeout_seconds``.
+    UnavailableError if another process still has it after ``timeout_seconds``. Not for a block
+    inside of another that holds it: that one would wait for itself.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = sqlite3.connect(path, timeout=timeout_seconds, isolation_level=None)
-    except (sqlite3.Error, OSError) as error:
-        raise UnavailableError(f"cannot open {path}: {error}") from error
     started = time.monotonic()
+    lock: sqlite3.Connection | None = None
     try:
+        _make_file(path)
+        lock = sqlite3.connect(
+            path, timeout=timeout_seconds, isolation_level=None, check_same_thread=False
+        )
         lock.execute("BEGIN EXCLUSIVE")
-    except sqlite3.Error as error:
-        lock.close()
+    except (sqlite3.Error, OSError) as error:
+        if lock is not None:
+            lock.close()
+        if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_BUSY:
+            raise UnavailableError(f"cannot take a turn at {path}: {error}") from error
         waited = round(time.monotonic() - started)
         raise UnavailableError(
-            f"another process has its turn, waited {waited} s: {error}",
+            f"another process has its turn at {path.parent}, waited {waited} s",
             hint="let the other tally finish, then run this again",
         ) from error
     try:
