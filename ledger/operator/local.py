@@ -1,20 +1,29 @@
-"""The ledger in the holder's own process: ``doors.client.Ledger`` without a network."""
+"""The ledger in the holder's own process: ``doors.client.Ledger`` without a network.
+
+Several processes may have it open; the holder sees to it that one at a time appends. One that
+finds the store moved by another opens it anew, with every check of a start.
+"""
 
 from collections.abc import Sequence
 
 from ledger.doors.client import Stamp, StampReport
-from ledger.errors import NotFoundError
+from ledger.errors import ConflictError, NotFoundError
 from ledger.operator.guard import Guard
-from ledger.operator.sequencer import LedgerKeys, Sequencer
+from ledger.operator.sequencer import CHECKPOINT, LedgerKeys, Sequencer
 from ledger.operator.stamper import Stamper
 from ledger.operator.store.protocol import Store
 from ledger.tlog.checkpoint import parse_checkpoint
-from ledger.tlog.note import COSIGNATURE_ML_DSA_44, ED25519, NoteKey, parse_note
+from ledger.tlog.note import NoteKey, parse_note
 from ledger.tlog.tile import Tile
 
 
 class LocalLedger:
-    """A sequencer, its store and its stamper, as one ``Ledger``."""
+    """A sequencer, its store and its stamper, as one ``Ledger``.
+
+    Construction recovers from a crash; a store that must not be continued (restored, copied, its
+    guard lost) is not refused but closed: it can be read, for its proofs still hold, and ``append``
+    and ``stamp`` raise the ConflictError that ``closed`` tells.
+    """
 
     def __init__(
         self,
@@ -26,40 +35,75 @@ class LocalLedger:
     ) -> None:
         self._store = store
         self._guard = guard
-        self._sequencer = Sequencer(store, guard, keys)
+        self._ledger_keys = keys
         self._stamper = stamper
         self._certificates = tuple(certificates)
-        self._origin = keys.origin
-        ed25519, ml_dsa_44 = keys.ed25519.public_key(), keys.ml_dsa_44.public_key()
-        self._keys = (
-            NoteKey(keys.origin, ED25519, ed25519.public_bytes_raw()),
-            NoteKey(keys.origin, COSIGNATURE_ML_DSA_44, ml_dsa_44.public_bytes_raw()),
-        )
+        self._closed: ConflictError | None = None
+        self._sequencer: Sequencer | None = None
+        try:
+            self._open()
+        except ConflictError as error:
+            self._closed = error
+
+    def _open(self) -> Sequencer:
+        self._sequencer = Sequencer(self._store, self._guard, self._ledger_keys)
+        self._head = self._store.head()
+        return self._sequencer
+
+    @property
+    def closed(self) -> ConflictError | None:
+        """Why nothing can be appended any more, or None."""
+        return self._closed
 
     @property
     def origin(self) -> str:
         """The ledger's name, as in its checkpoints."""
-        return self._origin
+        return self._ledger_keys.origin
 
     @property
     def keys(self) -> tuple[NoteKey, ...]:
         """The public keys it signs with: Ed25519, ML-DSA-44."""
-        return self._keys
+        return self._ledger_keys.public_keys()
 
     def append(self, entries: Sequence[bytes]) -> tuple[int, ...]:
-        """Append, sign, guard and publish; see ``Sequencer.append``."""
-        return self._sequencer.append(entries)
+        """Append, sign, guard and publish; see ``Sequencer.append``.
+
+        If we die at any step, the next start goes on from there; nobody was told an index.
+        """
+        if self._closed is not None:
+            raise self._closed
+        sequencer = self._sequencer
+        if sequencer is None or self._store.head() != self._head:
+            # Another process had its turn since, or an append of ours did not finish.
+            sequencer = self._open()
+        self._sequencer = None
+        indexes = sequencer.append(entries)
+        self._sequencer, self._head = sequencer, self._store.head()
+        return indexes
 
     def checkpoint(self) -> bytes:
         """The newest published signed file; NotFoundError before the first append."""
-        return self._sequencer.checkpoint()
+        size = self._store.head().size
+        # Usually the first; the second while another process is between commit and publication.
+        published = self._store.attachments(CHECKPOINT, size, size + 1) or (
+            self._store.attachments(CHECKPOINT, 0, size)
+        )
+        if not published or published[-1].size == 0:
+            raise NotFoundError("nothing was appended yet")
+        return self.signed_file(published[-1].size)
 
     def signed_file(self, size: int) -> bytes:
-        """The one signed file of tree ``size``: the bytes in the guard; NotFoundError."""
-        signed_file = self._guard.file(size)
-        if signed_file is None:
+        """The one signed file of tree ``size``: the bytes in the guard; NotFoundError.
+
+        Of a closed ledger, what it published: its guard is lost, or another history's.
+        """
+        signed_file = self._guard.file(size) if self._closed is None else None
+        if signed_file is not None:
+            return signed_file
+        published = self._store.attachments(CHECKPOINT, size, size + 1)
+        if not published:
             raise NotFoundError(f"no checkpoint of size {size} was signed")
-        return signed_file
+        return published[0].content
 
     def tiles(self, coordinates: Sequence[Tile]) -> tuple[bytes, ...]:
         """Tiles from the store; NotFoundError."""
@@ -67,6 +111,8 @@ class LocalLedger:
 
     def stamp(self) -> StampReport | None:
         """Ask for stamps over the newest checkpoint; None before the first append."""
+        if self._closed is not None:
+            raise self._closed
         try:
             signed_file = self.checkpoint()
         except NotFoundError:

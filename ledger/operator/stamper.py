@@ -23,6 +23,8 @@ KIND = "stamp"
 class Stamper:
     """Asks TSAs for tokens over signed files and keeps them in ``store``.
 
+    ``tsas`` differ in name; what one of them answered is known by it.
+
     ``minimum_interval``: the shortest time between two stamped sizes, since public TSAs ask for
     restraint; a later stamp covers everything before it.
     """
@@ -53,8 +55,11 @@ class Stamper:
         """Ask the TSAs that have not yet answered for ``size``; what is missing stays pending."""
         answered = {stamp.tsa for stamp in self.stamps(size) if stamp.size == size}
         missing = [tsa for tsa in self._tsas if tsa.name not in answered]
-        if not missing or len(answered) >= self._wanted:
+        if len(answered) >= self._wanted:
             return self._report(size, answered, {})
+        if not missing:
+            few = f"only {len(self._tsas)} TSAs are configured, want {self._wanted}"
+            return self._report(size, answered, {"another TSA": few})
         if not answered and (wait := self._wait()):
             return self._report(size, answered, dict.fromkeys((t.name for t in missing), wait))
         reasons: dict[str, str] = {}
@@ -79,13 +84,16 @@ class Stamper:
 
     def _wait(self) -> str | None:
         """Why it is too early for another stamp, or None."""
-        latest = self.stamps()[-1:]
-        if not latest or not self._interval:
+        latest = self.stamps()[-1:] if self._interval else ()
+        if not latest:
             return None
-        next_time = parse_token(latest[0].response).gen_time + self._interval
-        if self._clock() >= next_time:
+        last = parse_token(latest[0].response).gen_time
+        elapsed = self._clock() - last
+        # A clock that is behind the last token is wrong, and must not hold stamps up for a year.
+        if not -self._interval <= elapsed < self._interval:
             return None
-        return f"one stamp per {self._interval.seconds} s: the next from {next_time:%H:%M:%S} UTC"
+        seconds, next_time = self._interval.total_seconds(), last + self._interval
+        return f"one stamp per {seconds:.0f} s: the next from {next_time:%H:%M:%S} UTC"
 
     def _report(self, size: int, answered: set[str], reasons: dict[str, str]) -> StampReport:
         pending = tuple(sorted(reasons.items()))
