@@ -106,9 +106,19 @@ class Bundle:
     carriers: Mapping[str, Digest]
 
     def of_kind(self, kind: str) -> list[tuple[str, Mapping[str, str]]]:
-        """Paths of one kind with the fields of their names, sorted by path."""
-        placed = ((path, place_of(path)) for path in sorted(self.files))
-        return [(path, place.fields) for path, place in placed if place.kind == kind]
+        """Paths of one kind with the fields of their names, sorted by path.
+
+        A path that no bundle has is of no kind: the check of the index is what refuses it.
+        """
+        found = []
+        for path in sorted(self.files):
+            try:
+                place = place_of(path)
+            except MalformedError:
+                continue
+            if place.kind == kind:
+                found.append((path, place.fields))
+        return found
 
 
 def place_of(path: str) -> Place:
@@ -173,6 +183,8 @@ def parse_index(content: bytes) -> Index:
     paths = [row.path.encode() for row in index.files]
     if any(left >= right for left, right in pairwise(paths)):
         raise MalformedError("bundle.json: files are not in order, each once")
+    if not {row.path for row in index.files}.isdisjoint({INDEX, SUMS}):
+        raise MalformedError(f"bundle.json lists {INDEX} or {SUMS}, which are not its files")
     if len({path for path, _ in index.records}) != len(index.records):
         raise MalformedError("bundle.json: a record is there twice")
     if format_index(index) != content:

@@ -34,7 +34,10 @@ from ledger.tlog.note import (
     parse_note,
     parse_vkey,
 )
-from ledger.tlog.proof import parse_proof_file
+from ledger.tlog.proof import ProofFile, parse_proof_file
+
+MAX_DECLARED_KEYS = 16
+"""A ledger signs with two keys; each one here costs a signature check per checkpoint."""
 
 SELF_CERTIFYING = "tallystick/"
 """Origins that begin so are the hash of their own keys."""
@@ -44,12 +47,14 @@ SELF_CERTIFYING = "tallystick/"
 class SeenCheckpoint:
     """A checkpoint of the bundle: the signed file as stamped, and what it says.
 
-    ``trusted``: signed well by a ledger key of the trust file.
+    ``signers``: the keys known here that signed it well. ``trusted``: one of them is a ledger key
+    of the trust file.
     """
 
     signed_file: bytes
     text: str
     checkpoint: Checkpoint
+    signers: tuple[NoteKey, ...]
     trusted: bool
 
 
@@ -69,13 +74,16 @@ def read_checkpoints(
         except MalformedError as error:
             findings.append(_refuted("checkpoint.ledger", "malformed", path, error))
             continue
-        codes, found = _signatures(bundle, trust, checkpoint, note)
-        findings += found
+        codes, signers, found = _signatures(bundle, trust, checkpoint, note)
+        findings += [finding for finding in found if finding not in findings]
         for step, code in codes.items():
             signed.setdefault((step, code, checkpoint.origin), []).append(checkpoint.size)
-        trusted = codes.get("checkpoint.ledger") == "trusted"
+        trusted = "trusted" in codes.values()
         content = bundle.files[path]
-        seen[checkpoint.size] = SeenCheckpoint(content, note.text, checkpoint, trusted)
+        one = SeenCheckpoint(content, note.text, checkpoint, signers, trusted)
+        seen[checkpoint.size] = one
+    if not seen and not findings:
+        findings.append(Finding("checkpoint.ledger", Outcome.UNCHECKED, "absent"))
     if len({one.checkpoint.origin for one in seen.values()}) > 1:
         text = "checkpoints of more than one ledger"
         findings.append(_refuted("checkpoint.ledger", "malformed", "checkpoints/", text))
@@ -100,31 +108,32 @@ def short_origin(origin: str) -> str:
 
 def _signatures(
     bundle: Bundle, trust: Trust, checkpoint: Checkpoint, note: SignedNote
-) -> tuple[dict[str, str], list[Finding]]:
-    """How each of the ledger's two signatures stands, by step; what is refuted."""
+) -> tuple[dict[str, str], tuple[NoteKey, ...], list[Finding]]:
+    """How each of the ledger's two signatures stands, by step; who signed; what is refuted."""
     origin, path = checkpoint.origin, f"checkpoints/{checkpoint.size}"
     logs = trust.policy.logs if trust.policy is not None else ()
     trusted = [log.key for log in logs if log.key.name == origin]
     try:
         declared = _declared_keys(bundle, origin)
     except (MalformedError, VerificationError) as error:
-        return {}, [_refuted("checkpoint.ledger", "malformed", VKEYS, error)]
+        return {}, (), [_refuted("checkpoint.ledger", "malformed", VKEYS, error)]
     kinds = (("checkpoint.ledger", ED25519), ("checkpoint.ml-dsa", COSIGNATURE_ML_DSA_44))
     codes: dict[str, str] = {}
+    signers: list[NoteKey] = []
     findings: list[Finding] = []
     for step, kind in kinds:
         believed = [key for key in trusted if key.type == kind]
-        keys = list(dict.fromkeys(believed + [key for key in declared if key.type == kind]))
+        others = [key for key in declared if key.type == kind and key not in believed]
         try:
-            good = check_signatures(note, keys)
+            # Apart: a declared key made to have a believed one's ID must not hide it.
+            good = check_signatures(note, believed)
+            also = check_signatures(note, others)
         except (MalformedError, VerificationError) as error:
             findings.append(_refuted(step, "bad-signature", path, error))
             continue
-        if any(key in believed for key in good):
-            codes[step] = "trusted"
-        else:
-            codes[step] = "self-declared" if good else "no-signature"
-    return codes, findings
+        signers += [*good, *also]
+        codes[step] = "trusted" if good else "self-declared" if also else "no-signature"
+    return codes, tuple(signers), findings
 
 
 def _declared_keys(bundle: Bundle, origin: str) -> list[NoteKey]:
@@ -133,16 +142,21 @@ def _declared_keys(bundle: Bundle, origin: str) -> list[NoteKey]:
     if content is None:
         return []
     try:
-        lines = content.decode("ascii").removesuffix("\n").split("\n")
+        *lines, last = content.decode("ascii").split("\n")
     except UnicodeDecodeError as error:
         raise MalformedError("ledger keys are not ASCII") from error
+    if last or not 1 <= len(lines) <= MAX_DECLARED_KEYS:
+        raise MalformedError(f"ledger keys are not 1 to {MAX_DECLARED_KEYS} lines")
     keys = [parse_vkey(line) for line in lines]
+    if len({(key.name, key.key_id) for key in keys}) != len(keys):
+        raise MalformedError("two ledger keys have one name and one key ID")
     if any(key.name != origin for key in keys):
         raise VerificationError(f"a ledger key is not named {origin}")
     if origin.startswith(SELF_CERTIFYING):
         by_type = {key.type: key.public_key for key in keys}
-        pair = (by_type.get(ED25519, b""), by_type.get(COSIGNATURE_ML_DSA_44, b""))
-        if len(keys) != 2 or self_certifying_origin(*pair) != origin:
+        if len(keys) != 2 or by_type.keys() != {ED25519, COSIGNATURE_ML_DSA_44}:
+            raise MalformedError("ledger keys are not one Ed25519 and one ML-DSA-44 key")
+        if self_certifying_origin(by_type[ED25519], by_type[COSIGNATURE_ML_DSA_44]) != origin:
             raise VerificationError("the ledger's name is not the hash of its keys")
     return keys
 
@@ -155,41 +169,74 @@ class Included:
     sizes: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ProofAt:
+    """A proof file of the bundle: its path, and the size of the checkpoint it is under."""
+
+    path: str
+    size: int
+
+
+def proofs_by_record(bundle: Bundle) -> dict[str, list[ProofAt]]:
+    """The proof files by the name of the record they are about."""
+    found: dict[str, list[ProofAt]] = {}
+    for path, fields in bundle.of_kind("proof"):
+        found.setdefault(fields["entry"], []).append(ProofAt(path, int(fields["size"])))
+    return found
+
+
 def find_inclusion(
-    bundle: Bundle, record: str, entry: bytes, seen: Mapping[int, SeenCheckpoint]
+    bundle: Bundle,
+    record: str,
+    entry: bytes,
+    proofs: Sequence[ProofAt],
+    seen: Mapping[int, SeenCheckpoint],
 ) -> tuple[Included | None, list[Finding]]:
-    """Check every proof of the record named ``record``; its place, or None with findings why."""
+    """Check the ``proofs`` of the record named ``record``; its place, or None, and findings."""
     indexes: set[int] = set()
     sizes: list[int] = []
-    for path, fields in bundle.of_kind("proof"):
-        if fields["entry"] != record:
-            continue
-        size = int(fields["size"])
+    findings: list[Finding] = []
+    for one in proofs:
         try:
-            proof = parse_proof_file(bundle.files[path])
-            text = parse_note(proof.checkpoint).text
-            inside = parse_checkpoint(text)
+            proof = parse_proof_file(bundle.files[one.path])
+            note = parse_note(proof.checkpoint)
+            if one.size in seen:
+                _check_same(proof, note, seen[one.size])
+                claim = InclusionProof(proof.index, one.size, proof.path)
+                check_inclusion(claim, leaf_hash(entry), seen[one.size].checkpoint.head)
         except MalformedError as error:
-            return None, [_refuted("inclusion", "malformed", path, error, record)]
-        if size not in seen:
-            continue
-        if text != seen[size].text or inside.size != size:
-            words = f"its checkpoint is not checkpoints/{size}"
-            return None, [_refuted("inclusion", "refuted", path, words, record)]
-        try:
-            claim = InclusionProof(proof.index, size, proof.path)
-            check_inclusion(claim, leaf_hash(entry), seen[size].checkpoint.head)
+            return None, [_refuted("inclusion", "malformed", one.path, error, record)]
         except VerificationError as error:
-            return None, [_refuted("inclusion", "refuted", path, error, record)]
+            return None, [_refuted("inclusion", "refuted", one.path, error, record)]
+        if one.size not in seen:
+            findings.append(_absent(f"{one.path}: checkpoints/{one.size} cannot be used", record))
+            continue
         indexes.add(proof.index)
-        sizes.append(size)
+        sizes.append(one.size)
     if len(indexes) > 1:
         words = f"proofs give indexes {sorted(indexes)}"
         return None, [_refuted("inclusion", "refuted", "proofs/", words, record)]
     if not sizes:
-        values = {"reason": "no proof with its checkpoint"}
-        return None, [Finding("inclusion", Outcome.UNCHECKED, "absent", values, record)]
-    return Included(indexes.pop(), tuple(sorted(sizes))), []
+        return None, findings or [_absent("no proof of inclusion in the bundle", record)]
+    return Included(indexes.pop(), tuple(sorted(sizes))), findings
+
+
+def _check_same(proof: ProofFile, note: SignedNote, seen: SeenCheckpoint) -> None:
+    """VerificationError unless ``note``, the proof's own checkpoint, is ``seen``.
+
+    It may carry more signatures (witnesses'), but has those of the ledger, and good ones.
+    """
+    if proof.checkpoint == seen.signed_file:
+        return
+    name = f"checkpoints/{seen.checkpoint.size}"
+    if note.text != seen.text:
+        raise VerificationError(f"its checkpoint is not {name}")
+    if not all(check_signatures(note, [key]) for key in seen.signers):
+        raise VerificationError(f"its checkpoint is not signed as {name} is")
+
+
+def _absent(reason: str, record: str) -> Finding:
+    return Finding("inclusion", Outcome.UNCHECKED, "absent", {"reason": reason}, record)
 
 
 def check_all_consistency(bundle: Bundle, seen: Mapping[int, SeenCheckpoint]) -> list[Finding]:
@@ -199,7 +246,9 @@ def check_all_consistency(bundle: Bundle, seen: Mapping[int, SeenCheckpoint]) ->
     wanted = {f"consistency/{old}-{new}" for old, new in pairwise(sizes)}
     for path, fields in bundle.of_kind("consistency"):
         old, new = int(fields["old"]), int(fields["new"])
-        if old not in seen or new not in seen:
+        if missing := [size for size in (old, new) if size not in seen]:
+            lacks: dict[str, str | int] = {"path": path, "size": missing[0]}
+            findings.append(Finding("consistency", Outcome.UNCHECKED, "no-checkpoint", lacks))
             continue
         try:
             proof = ConsistencyProof(old, new, parse_consistency(bundle.files[path]))

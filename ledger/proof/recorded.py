@@ -4,11 +4,11 @@ The entry stands in ``bundle.json`` and is recomputed here from the record, so t
 two halves is checked on its own; the Merkle leaf is then made from the recomputed bytes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ledger.errors import LedgerError, MalformedError, VerificationError
-from ledger.proof.bundle import Bundle, Digest, Index
+from ledger.proof.bundle import Bundle, Digest, Index, place_of
 from ledger.proof.trust import Trust
 from ledger.proof.verdict import Finding, Outcome
 from ledger.record.chain import ChainReport, check_chain
@@ -55,6 +55,8 @@ def read_records(
         files, found = _check_manifest(bundle, name, record)
         findings += found
         seen.append(SeenRecord(name, number, record, files))
+    if not index.records:
+        findings.append(Finding("record.signature", Outcome.UNCHECKED, "none"))
     return seen, findings
 
 
@@ -120,40 +122,72 @@ def _check_manifest(
     return files, [Finding("manifest", Outcome.PROVEN, "lines", values_shown, name)]
 
 
-def check_carriers(seen: Sequence[SeenRecord], carriers: Mapping[str, Digest]) -> list[Finding]:
-    """Each carrier against every digest the records disclose."""
+@dataclass(frozen=True, slots=True)
+class GivenCarrier:
+    """A carrier to check: its displayed ``name``, its size and digest.
+
+    ``record``: of which record the bundle says it is, under ``name`` as its path; None: the
+    verifier gave it, and any record may be the one that names it.
+    """
+
+    name: str
+    digest: Digest
+    record: str | None = None
+
+
+def carriers_inside(bundle: Bundle) -> list[GivenCarrier]:
+    """The carriers that came in the bundle, each with the record under which it stands."""
+    given = []
+    for path, digest in sorted(bundle.carriers.items()):
+        try:
+            fields = place_of(path).fields
+        except MalformedError:
+            continue  # the check of the index has refused it
+        given.append(GivenCarrier(fields["path"], digest, fields["entry"]))
+    return given
+
+
+def check_carriers(
+    seen: Sequence[SeenRecord], total: int, carriers: Sequence[GivenCarrier]
+) -> list[Finding]:
+    """Each carrier against every digest disclosed by the record it is of (by any, if given).
+
+    ``total``: the records the index lists.
+    """
     findings: list[Finding] = []
-    total = len(seen)
-    for name, given in carriers.items():
-        found = [_match(one, total, name, given) for one in seen]
+    for given in carriers:
+        asked = [one for one in seen if given.record in {None, one.name}]
+        found = [_match(one, total, given) for one in asked]
         good = [finding for finding in found if finding is not None]
+        values = {"name": given.name}
         if good:
             findings += good
-        elif any(one.files or "sha256" in one.record.carrier for one in seen):
-            findings.append(Finding("carrier", Outcome.REFUTED, "no-match", {"name": name}))
+        elif any(one.files or "sha256" in one.record.carrier for one in asked):
+            findings.append(Finding("carrier", Outcome.REFUTED, "no-match", values))
         else:
-            findings.append(Finding("carrier", Outcome.UNCHECKED, "not-disclosed", {"name": name}))
+            findings.append(Finding("carrier", Outcome.UNCHECKED, "not-disclosed", values))
     return findings
 
 
-def _match(one: SeenRecord, total: int, name: str, given: Digest) -> Finding | None:
+def _match(one: SeenRecord, total: int, given: GivenCarrier) -> Finding | None:
     """The finding if ``given`` is the record's own file, or one of its shown lines."""
-    short = f"{given.sha256.hex()[:8]}…{given.sha256.hex()[-6:]}"
+    size, sha256 = given.digest.size, given.digest.sha256
     values: dict[str, str | int] = {
-        "name": name,
+        "name": given.name,
         "number": one.number,
         "total": total,
-        "sha256": short,
-        "digest": given.sha256.hex(),
+        "sha256": f"{sha256.hex()[:8]}…{sha256.hex()[-6:]}",
+        "digest": sha256.hex(),
     }
-    carrier = one.record.carrier
-    if (
-        carrier.get("sha256") == given.sha256.hex()
-        and carrier.get("size", given.size) == given.size
-    ):
+    carrier, inside = one.record.carrier, given.record is not None
+    whole = carrier.get("sha256") == sha256.hex() and carrier.get("size", size) == size
+    # In the bundle its path is a statement too: a good file under another's name is a wrong one.
+    if whole and not (inside and carrier.get("name", given.name) != given.name):
         return Finding("carrier", Outcome.PROVEN, "file", values, one.name)
     for index, file in one.files:
-        if file.skipped is None and (file.sha256, file.size) == (given.sha256, given.size):
+        if inside and file.path != given.name:
+            continue
+        if file.skipped is None and (file.sha256, file.size) == (sha256, size):
             manifest = carrier["manifest"]
             count = manifest["count"] if isinstance(manifest, dict) else 0
             values |= {"index": index + 1, "count": str(count), "path": file.path}
@@ -170,14 +204,20 @@ class SeenChain:
 
 
 def read_chains(seen: Sequence[SeenRecord]) -> tuple[list[SeenChain], list[Finding]]:
-    """The chains the records show; a fork or a gap is refuted."""
+    """The chains the records show; a fork or a gap is refuted.
+
+    The index lists the records of a chain in the chain's order, since displays count by it.
+    """
     chains: dict[str, list[tuple[Link, SeenRecord]]] = {}
     for one in seen:
         if one.record.link is not None:
             chains.setdefault(one.record.link.chain, []).append((one.record.link, one))
     good: list[SeenChain] = []
-    findings: list[Finding] = []
+    findings = _check_across(seen)
     for chain, links in chains.items():
+        listed = [link.seq for link, _ in links]
+        if listed != sorted(listed):
+            findings.append(Finding("index", Outcome.REFUTED, "order", {"chain": chain[:8]}))
         links.sort(key=lambda pair: pair[0].seq)
         try:
             report = check_chain([(link, one.record.entry) for link, one in links])
@@ -190,7 +230,32 @@ def read_chains(seen: Sequence[SeenRecord]) -> tuple[list[SeenChain], list[Findi
         good.append(SeenChain(report, tuple(one.name for _, one in links)))
     if not chains:
         findings.append(Finding("chain", Outcome.UNCHECKED, "not-shown"))
+        return good, findings
+    for one in seen:
+        if one.record.link is None:
+            number = {"number": one.number}
+            findings.append(Finding("chain", Outcome.UNCHECKED, "withheld", number, one.name))
     return good, findings
+
+
+def _check_across(seen: Sequence[SeenRecord]) -> list[Finding]:
+    """Forks that chains by themselves cannot see: the branch was given another chain's name."""
+    findings: list[Finding] = []
+    chain_of: dict[str, str] = {}
+    for one in seen:
+        if one.record.link is not None:
+            chain_of[one.record.entry.hex()] = one.record.link.chain
+    followed: dict[str, str] = {}
+    for one in seen:
+        link = one.record.link
+        if link is None or link.prev is None:
+            continue
+        of = followed.setdefault(link.prev, link.chain)
+        if of != link.chain or chain_of.get(link.prev, link.chain) != link.chain:
+            text = f"fork: link {link.seq} follows a record of another chain"
+            values = {"chain": link.chain, "reason": text}
+            findings.append(Finding("chain", Outcome.REFUTED, "fork", values))
+    return findings
 
 
 def _refuted(step: str, code: str, path: str, why: Exception, record: str) -> Finding:

@@ -1,8 +1,9 @@
 """Which tokens count, and the bounds on time that they give.
 
 A token that is malformed, forged or over other bytes is refuted. One that is good in itself but
-fails the verifier's trust (unknown TSA, revoked, weak, outside its window) is *not counted*: one
-authority going bad years later must not sink a bundle that k others carry.
+fails the verifier's trust (unknown TSA, revoked, weak, outside its window), or that nothing here
+can check (SM2), is *not counted*: one authority going bad years later must not sink a bundle that k
+others carry.
 """
 
 import base64
@@ -10,17 +11,18 @@ import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from ledger.errors import MalformedError, VerificationError
 from ledger.proof.bundle import Bundle
-from ledger.proof.trust import Trust, TrustedTsa
+from ledger.proof.trust import Trust, TrustedTsa, algorithm_words
 from ledger.proof.verdict import Finding, Outcome, TokenReport
-from ledger.timestamp.algorithms import digest
+from ledger.timestamp.algorithms import digest, load_public_key
+from ledger.timestamp.der import load_certificate, reading
 from ledger.timestamp.path import TrustedPath, check_path
+from ledger.timestamp.request import DIGEST_BYTES
 from ledger.timestamp.token import (
     Token,
     check_strength,
@@ -28,6 +30,16 @@ from ledger.timestamp.token import (
     openssl_verifiable,
     parse_token,
 )
+
+MAX_CERTIFICATES = 256
+"""Certificates in a bundle: TSAs need 2 to 5 each, and every token is tried with all of them."""
+
+FIRST_TIME = datetime(1970, 1, 1, tzinfo=UTC)
+LAST_TIME = datetime(9990, 1, 1, tzinfo=UTC)
+"""Times outside are nobody's; between them no accuracy leads out of what datetime can hold."""
+
+UNCHECKED = "unchecked: "
+"""How ``ledger.timestamp`` begins to say that nothing was shown false."""
 
 _PEM = re.compile(
     rb"-----BEGIN CERTIFICATE-----\n((?:[A-Za-z0-9+/=]{1,76}\n)+)-----END CERTIFICATE-----\n"
@@ -67,9 +79,15 @@ class Judged:
 
 
 def read_certificates(bundle: Bundle) -> tuple[bytes, ...]:
-    """DER of the certificates under ``material/``; MalformedError names the bad file."""
+    """DER of the certificates under ``material/``; MalformedError names the bad file.
+
+    Whether they can be read as certificates is asked where one is needed.
+    """
     found = []
-    for path, fields in bundle.of_kind("certificate"):
+    placed = bundle.of_kind("certificate")
+    if len(placed) > MAX_CERTIFICATES:
+        raise MalformedError(f"{len(placed)} certificates, want at most {MAX_CERTIFICATES}")
+    for path, _ in placed:
         match = _PEM.fullmatch(bundle.files[path])
         if match is None:
             raise MalformedError(f"{path} is not one PEM certificate")
@@ -77,8 +95,9 @@ def read_certificates(bundle: Bundle) -> tuple[bytes, ...]:
             der = base64.b64decode(match[1].replace(b"\n", b""), validate=True)
         except ValueError as error:
             raise MalformedError(f"{path} is not base64") from error
-        if hashlib.sha256(der).hexdigest()[:16] != fields["hash"]:
-            raise MalformedError(f"{path} holds a certificate of another name")
+        # Base64 has spare bits and PEM free line lengths: what does not decide is not let vary.
+        if format_certificate(der) != (path, bundle.files[path]):
+            raise MalformedError(f"{path} is not this certificate as bundles hold it")
         found.append(der)
     return tuple(found)
 
@@ -97,10 +116,7 @@ class Judge:
     def __init__(self, trust: Trust, certificates: Sequence[bytes]) -> None:
         self._trust = trust
         self._certificates = tuple(certificates)
-        pinned = {tsa.anchor for tsa in trust.tsas}
-        self._anchors = tuple(
-            der for der in self._certificates if hashlib.sha256(der).digest() in pinned
-        )
+        self._pinned = {tsa.anchor for tsa in trust.tsas}
 
     def judge_stamp(self, path: str, tsa: str, size: int, response: bytes, over: bytes) -> Judged:
         """The token in ``response`` as a stamp over the signed file ``over`` of tree ``size``."""
@@ -114,45 +130,77 @@ class Judge:
         self, path: str, tsa: str, size: int | None, content: bytes, over: bytes | None
     ) -> Judged:
         step = "stamp" if size is not None else "time.not-before"
-        about = {"path": path, "tsa": tsa}
+        token: Token | None = None
         try:
             token = parse_token(content)
-            imprint = None if over is None else digest(token.imprint_algorithm, over)
-            signer = check_token(token, imprint=imprint, certificates=self._certificates)
-        except MalformedError as error:
-            values = about | {"reason": str(error)}
-            finding = Finding(step, Outcome.REFUTED, "malformed", values, tsa=tsa or None)
-            return Judged((finding,), None, None)
-        except VerificationError as error:
-            values = about | {"reason": str(error)}
-            finding = Finding(step, Outcome.REFUTED, "forged", values, tsa=tsa or None)
+            signer = self._check(token, over)
+        except (MalformedError, VerificationError) as error:
+            reason = str(error)
+            if isinstance(error, VerificationError) and reason.startswith(UNCHECKED):
+                report = _report(path, tsa, size, token, None, reason) if token else None
+                return _not_counted(step, path, tsa, reason.removeprefix(UNCHECKED), report)
+            code = "malformed" if isinstance(error, MalformedError) else "forged"
+            values = {"path": path, "tsa": tsa, "reason": reason}
+            finding = Finding(step, Outcome.REFUTED, code, values, tsa=tsa or None)
             return Judged((finding,), None, None)
         try:
             believed, trusted = self._trusted(token, signer)
-        except VerificationError as error:
-            values = about | {"reason": str(error)}
-            finding = Finding(step, Outcome.UNCHECKED, "not-counted", values, tsa=tsa or None)
-            return Judged((finding,), _report(path, tsa, size, token, None, str(error)), None)
-        counted = _counted(path, size, token, signer, believed)
+            counted = _counted(path, size, token, signer, believed)
+        except (MalformedError, VerificationError) as error:
+            report = _report(path, tsa, size, token, None, str(error))
+            return _not_counted(step, path, tsa, str(error), report)
         report = _report(path, believed.name, size, token, counted, None)
         if size is None:
             return Judged((), report, counted)
         return Judged(_counted_findings(path, counted, trusted), report, counted)
 
+    def _check(self, token: Token, over: bytes | None) -> bytes:
+        """The signer's certificate of a good token over these bytes; else what ``_judge`` sorts."""
+        algorithm = token.imprint_algorithm
+        if algorithm not in DIGEST_BYTES:
+            raise VerificationError(f"{UNCHECKED}imprint algorithm {algorithm} is not known here")
+        imprint = None if over is None else digest(algorithm, over)
+        if token.signed.scheme.kind == "unknown" and imprint in {None, token.imprint}:
+            scheme = token.signature_algorithm
+            raise VerificationError(f"{UNCHECKED}signature algorithm {scheme} is not known here")
+        return check_token(token, imprint=imprint, certificates=self._certificates)
+
     def _trusted(self, token: Token, signer: bytes) -> tuple[TrustedTsa, TrustedPath]:
         """The TSA this token is of; VerificationError says why the verifier does not count it."""
         check_strength(token, signer)
-        intermediates = (*token.certificates, *self._certificates)
-        path = check_path(signer, intermediates, self._anchors, token.gen_time)
+        if not FIRST_TIME <= token.gen_time <= LAST_TIME:
+            raise VerificationError("its time is out of range")
+        known = (*token.certificates, *self._certificates)
+        # Pinned certificates inside a token are anchors as well: else a bundle could hide one that
+        # has limits there, and be judged by the anchor above it.
+        anchors = [der for der in known if hashlib.sha256(der).digest() in self._pinned]
+        # What the token embeds of revocation is looked at, so that a bad word is never missed.
+        crls, ocsps = token.signed.crls, token.signed.ocsps
+        path = check_path(signer, known, anchors, token.gen_time, crls, ocsps)
         tsa = self._trust.tsa_of(path.anchor)
         if tsa is None:
             raise VerificationError("no path to a pinned anchor")
         _check_limits(tsa, token, signer)
-        names = {token.imprint_algorithm.lower(), token.signature_algorithm.lower()}
+        rests_on = _algorithms(token, path)
         for weak in self._trust.weak:
-            if token.gen_time >= weak.moment and any(weak.algorithm in name for name in names):
+            if token.gen_time >= weak.moment and weak.algorithm in rests_on:
                 raise VerificationError(f"weak: {weak.algorithm} by the trust file")
         return tsa, path
+
+
+def _not_counted(step: str, path: str, tsa: str, reason: str, report: TokenReport | None) -> Judged:
+    values = {"path": path, "tsa": tsa, "reason": reason}
+    finding = Finding(step, Outcome.UNCHECKED, "not-counted", values, tsa=tsa or None)
+    return Judged((finding,), report, None)
+
+
+def _algorithms(token: Token, path: TrustedPath) -> frozenset[str]:
+    """What the token rests on: its imprint, its signature, and those of the certificates."""
+    names = [token.imprint_algorithm, token.signed.digest_algorithm, token.signature_algorithm]
+    with reading("certificate"):
+        certificates = [load_certificate(der) for der in path.certificates]
+        names += [one["signature_algorithm"]["algorithm"].native for one in certificates]
+    return algorithm_words(names)
 
 
 def _check_limits(tsa: TrustedTsa, token: Token, signer: bytes) -> None:
@@ -186,8 +234,8 @@ def _one_per_tsa(ordered: Sequence[CountedTime]) -> list[CountedTime]:
     for time in ordered:
         if time.tsa not in names and time.signer_spki not in keys:
             kept.append(time)
-        names.add(time.tsa)
-        keys.add(time.signer_spki)
+            names.add(time.tsa)
+            keys.add(time.signer_spki)
     return kept
 
 
@@ -246,9 +294,8 @@ def _report(
 
 
 def _spki(certificate: bytes) -> bytes:
-    try:
-        key = x509.load_der_x509_certificate(certificate).public_key()
-    except (ValueError, TypeError) as error:
-        raise VerificationError("signer certificate holds no readable key") from error
-    spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    """SHA-256 of the key's one encoding: a key counts once, however a certificate writes it."""
+    with reading("public key"):
+        key = load_public_key(load_certificate(certificate).public_key.dump())
+        spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return hashlib.sha256(spki).digest()

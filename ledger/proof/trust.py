@@ -24,14 +24,15 @@ Unknown keys are refused: a misspelt restriction must never become a missing one
 import hashlib
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any, TypeVar
 
 from ledger.errors import MalformedError
 from ledger.proof.verdict import STEPS
-from ledger.tlog.policy import Policy, parse_policy
+from ledger.tlog.policy import NO_QUORUM, Policy, parse_policy
 
 MAX_TRUST_BYTES = 1 << 20
 """A trust file is written by people; a megabyte is far beyond any honest one."""
@@ -46,6 +47,19 @@ _HEX32 = re.compile(r"[0-9a-f]{64}")
 _THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{43}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,39}")
 _OID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
+
+WEAK_DIGESTS = ("sha1", "sha256", "sha384", "sha512", "sm3")
+WEAK_SIGNATURES = ("rsa", "rsa-pkcs1", "rsa-pss", "ecdsa", "ed25519", "sm2")
+WEAK_WORDS = frozenset({*WEAK_DIGESTS, *WEAK_SIGNATURES})
+"""What ``[[weak]] algorithm`` may name. Others are refused: they would restrict nothing."""
+
+_SPELLINGS = (
+    ("rsassa_pkcs1v15", "rsa-pkcs1"),
+    ("rsassa_pss", "rsa-pss"),
+    ("_rsa", "-rsa-pkcs1"),
+    ("_", "-"),
+)
+"""asn1crypto's names of signature algorithms (sha256_rsa) in ours (sha256-rsa-pkcs1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +84,7 @@ class TrustedTsa:
 
 @dataclass(frozen=True, slots=True)
 class WeakFrom:
-    """From ``moment`` on, tokens that rest on ``algorithm`` are not counted."""
+    """From ``moment`` on, tokens that rest on ``algorithm`` (of WEAK_WORDS) are not counted."""
 
     algorithm: str
     moment: datetime
@@ -97,6 +111,29 @@ class Trust:
         digest = hashlib.sha256(anchor).digest()
         return next((tsa for tsa in self.tsas if tsa.anchor == digest), None)
 
+    @property
+    def required_steps(self) -> tuple[str, ...]:
+        """What it requires in words, and what its policy does: a quorum asks for cosignatures."""
+        if self.policy is None or self.policy.quorum == NO_QUORUM:
+            return self.require
+        return tuple(dict.fromkeys([*self.require, "cosignatures"]))
+
+
+def algorithm_words(names: Iterable[str]) -> frozenset[str]:
+    """The WEAK_WORDS in algorithm names such as ``ecdsa-sha256`` or asn1crypto's ``sha256_rsa``.
+
+    >>> sorted(algorithm_words(["sha256_rsa", "ecdsa-sha384"]))
+    ['ecdsa', 'rsa', 'rsa-pkcs1', 'sha256', 'sha384']
+    """
+    found: set[str] = set()
+    for name in names:
+        spelled = name.lower()
+        for theirs, ours in _SPELLINGS:
+            spelled = spelled.replace(theirs, ours)
+        parts = spelled.split("-")
+        found |= {*parts, *map("-".join, pairwise(parts))}
+    return WEAK_WORDS & found
+
 
 def parse_trust(content: bytes) -> Trust:
     """The trust file in ``content``; MalformedError if anything in it is not understood."""
@@ -104,7 +141,8 @@ def parse_trust(content: bytes) -> Trust:
         raise MalformedError(f"trust file has {len(content)} bytes, want at most {MAX_TRUST_BYTES}")
     try:
         table = tomllib.loads(content.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
+        # ValueError: bytes that are not UTF-8, text that is not TOML, a number of 5000 digits.
         raise MalformedError(f"trust file is not TOML: {error}") from error
     _only(table, {"tlog", "tsa", "time", "require", "weak", "author"}, "trust file")
     tsas = tuple(_tsa(item) for item in _tables(table, "tsa"))
@@ -119,9 +157,15 @@ def parse_trust(content: bytes) -> Trust:
         require=_require(table),
         weak=tuple(_weak(item) for item in _tables(table, "weak")),
         authors=authors,
-        policy=None if policy is None else parse_policy(policy),
+        policy=None if policy is None else _policy(policy),
         sha256=hashlib.sha256(content).hexdigest(),
     )
+
+
+def _policy(text: str) -> Policy:
+    policy = parse_policy(text)
+    _distinct([f"{log.key.name}+{log.key.key_id.hex()}" for log in policy.logs], "log key ID")
+    return policy
 
 
 def _k(table: Mapping[str, Any]) -> int:
@@ -164,6 +208,9 @@ def _tsa(item: Mapping[str, Any]) -> TrustedTsa:
     if accuracy is not None and not 0 <= accuracy <= 86400:
         raise MalformedError(f"accuracy_default is {accuracy} seconds, want 0 to 86400")
     spki = _matching(item, "signer_spki", _HEX32)
+    begin, end = _moment(item, "valid_from"), _moment(item, "valid_to")
+    if begin is not None and end is not None and end < begin:
+        raise MalformedError("valid_to is before valid_from")
     return TrustedTsa(
         name=_needed(_matching(item, "name", _NAME), "[[tsa]] name"),
         anchor=bytes.fromhex(_needed(_matching(item, "anchor", _HEX32), "[[tsa]] anchor")),
@@ -171,18 +218,19 @@ def _tsa(item: Mapping[str, Any]) -> TrustedTsa:
         policy_oid=_matching(item, "policy_oid", _OID),
         signer_spki=None if spki is None else bytes.fromhex(spki),
         accuracy_default=DEFAULT_ACCURACY if accuracy is None else timedelta(seconds=accuracy),
-        valid_from=_moment(item, "valid_from"),
-        valid_to=_moment(item, "valid_to"),
+        valid_from=begin,
+        valid_to=end,
         development=bool(_get(item, "development", bool)),
     )
 
 
 def _weak(item: Mapping[str, Any]) -> WeakFrom:
     _only(item, {"algorithm", "from"}, "[[weak]]")
-    return WeakFrom(
-        algorithm=_needed(_get(item, "algorithm", str), "[[weak]] algorithm").lower(),
-        moment=_needed(_moment(item, "from"), "[[weak]] from"),
-    )
+    algorithm: str = _needed(_get(item, "algorithm", str), "[[weak]] algorithm")
+    if algorithm not in WEAK_WORDS:
+        words = ", ".join(sorted(WEAK_WORDS))
+        raise MalformedError(f"[[weak]] algorithm is {algorithm!r}, want one of {words}")
+    return WeakFrom(algorithm, _needed(_moment(item, "from"), "[[weak]] from"))
 
 
 def _author(item: Mapping[str, Any]) -> tuple[str, str]:
@@ -237,6 +285,8 @@ def _needed(value: T | None, what: str) -> T:
 
 
 def _distinct(values: list[str], what: str) -> None:
+    seen: set[str] = set()
     for value in values:
-        if values.count(value) > 1:
+        if value in seen:
             raise MalformedError(f"{what} occurs twice: {value}")
+        seen.add(value)

@@ -132,7 +132,10 @@ class Verdict:
         if any(f.outcome is Outcome.REFUTED for f in self.findings):
             return Outcome.REFUTED
         required = [f for f in self.findings if f.required]
-        if not required or any(f.outcome is Outcome.UNCHECKED for f in required):
+        # No bound on time, nothing proven: whatever else is required, there is no sentence to say.
+        if not required or self.not_after is None:
+            return Outcome.UNCHECKED
+        if any(f.outcome is Outcome.UNCHECKED for f in required):
             return Outcome.UNCHECKED
         return Outcome.PROVEN
 
@@ -190,7 +193,7 @@ def headline(verdict: Verdict, language: Language = "en") -> str:
         steps = ", ".join(verdict.unchecked_steps) or "-"
         return str(table["unchecked"][language].format(steps=steps))
     trust = "independent" if verdict.independent else "operator"
-    assert verdict.not_after is not None  # noqa: S101 - time.not-after is always required
+    assert verdict.not_after is not None  # noqa: S101 - else the outcome is not proven
     text: str = table["proven"][language].format(
         trust=table[trust][language],
         subject=table[subject][language],
@@ -212,13 +215,20 @@ def format_upper(time: datetime) -> str:
     """A ``not later than`` time as displayed: whole seconds, rounded up (outward), UTC."""
     whole = time.astimezone(UTC)
     if whole.microsecond:
+        if whole > datetime.max.replace(microsecond=0, tzinfo=UTC):
+            return "10000-01-01 00:00:00 UTC"  # datetime ends with the year 9999
         whole = whole.replace(microsecond=0) + timedelta(seconds=1)
-    return whole.strftime("%Y-%m-%d %H:%M:%S UTC")
+    return _format(whole)
 
 
 def format_lower(time: datetime) -> str:
     """A ``not earlier than`` time as displayed: whole seconds, rounded down (outward), UTC."""
-    return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return _format(time.astimezone(UTC))
+
+
+def _format(time: datetime) -> str:
+    # Not strftime: on some systems its %Y does not fill years below 1000 with zeros.
+    return f"{time.replace(tzinfo=None).isoformat(sep=' ', timespec='seconds')} UTC"
 
 
 def safe(text: str) -> str:

@@ -1,8 +1,9 @@
 """The verdict on a bundle: every check in its fixed order, under one verifier's trust file.
 
 Nothing is fetched and nothing is asked: bytes, trust and the check time come in, findings go out.
-Required for "proven": every record signed and whole, its entry, its inclusion, and an upper bound
-on its time; a carrier and a manifest where one was given; and whatever the trust file requires.
+Required for "proven": every file the index lists; every record signed and whole, its entry, its
+inclusion, and an upper bound on its time; a carrier and a manifest where one was given; and
+whatever the trust file requires.
 """
 
 import hashlib
@@ -34,12 +35,15 @@ from ledger.proof.logged import (
     SeenCheckpoint,
     check_all_consistency,
     find_inclusion,
+    proofs_by_record,
     read_checkpoints,
     short_origin,
 )
 from ledger.proof.recorded import (
+    GivenCarrier,
     SeenChain,
     SeenRecord,
+    carriers_inside,
     check_carriers,
     read_chains,
     read_records,
@@ -59,6 +63,7 @@ from ledger.record.claims import parse_time
 
 REQUIRED = frozenset(
     {
+        "index",
         "record.signature",
         "record.disclosures",
         "entry.sha256",
@@ -87,11 +92,11 @@ def verify(
     ``clock`` (its source) and ``tool`` (name, version, hash) are reported, and decide nothing.
     """
     content = bundle.files.get(INDEX, b"")
-    try:
-        checked = _check(bundle, parse_index(content), trust, carriers)
-    except MalformedError as error:
-        values = {"path": INDEX, "reason": str(error)}
-        checked = _Checked(findings=[Finding("index", Outcome.REFUTED, "malformed", values)])
+    index = _read_index(bundle)
+    if isinstance(index, Finding):
+        checked = _Checked([index])
+    else:
+        checked = _check(bundle, index, trust, carriers)
     bounds = checked.bounds
     matched = {finding.record for finding in checked.findings if finding.step == "carrier"} - {None}
     relevant = [one for name, one in bounds.items() if not matched or name in matched]
@@ -100,7 +105,7 @@ def verify(
         records=tuple(_record_bounds(one, checked) for one in checked.seen),
         tokens=tuple(checked.tokens),
         carrier_checked=bool(matched),
-        independent=_independent(relevant),
+        independent=bool(relevant) and all(one.independent for one in relevant),
         not_after=_all(max, [one.upper for one in relevant]),
         first_not_after=_all(
             max, [one.uppers[0].latest if one.uppers else None for one in relevant]
@@ -125,6 +130,17 @@ class _Checked:
     tokens: list[TokenReport] = field(default_factory=list)
 
 
+def _read_index(bundle: Bundle) -> Index | Finding:
+    """The bundle's index, or the finding that says why there is none."""
+    if INDEX not in bundle.files:
+        return Finding("index", Outcome.UNCHECKED, "no-index", {"path": INDEX})
+    try:
+        return parse_index(bundle.files[INDEX])
+    except MalformedError as error:
+        values = {"path": INDEX, "reason": str(error)}
+        return Finding("index", Outcome.REFUTED, "malformed", values)
+
+
 def _check(bundle: Bundle, index: Index, trust: Trust, carriers: Mapping[str, Digest]) -> _Checked:
     """Every check on a bundle whose index can be read."""
     done = _Checked(_check_index(bundle, index))
@@ -135,8 +151,10 @@ def _check(bundle: Bundle, index: Index, trust: Trust, carriers: Mapping[str, Di
     done.findings += found + check_all_consistency(bundle, checkpoints)
     stamps, named, found, done.tokens = _judge_tokens(bundle, trust, checkpoints)
     done.findings += found
+    proofs = proofs_by_record(bundle)
     for one in done.seen:
-        place, found = find_inclusion(bundle, one.name, one.record.entry, checkpoints)
+        shown = proofs.get(one.name, [])
+        place, found = find_inclusion(bundle, one.name, one.record.entry, shown, checkpoints)
         done.findings += found
         sizes = place.sizes if place is not None else ()
         over = [time for time in stamps if time.size in sizes]
@@ -152,9 +170,11 @@ def _check(bundle: Bundle, index: Index, trust: Trust, carriers: Mapping[str, Di
     for one in done.seen:
         bounds, named_any = done.bounds[one.name], bool(_named_tokens(one))
         done.findings.append(upper_finding(one.name, bounds))
-        if one.opened or bounds.lower is not None:
+        if one.opened or bounds.best_lower is not None:
             done.findings.append(lower_finding(one.name, bounds, named_any))
-    done.findings += check_carriers(done.seen, {**_inside(bundle), **carriers})
+    given = [GivenCarrier(name, digest) for name, digest in carriers.items()]
+    total = len(index.records)
+    done.findings += check_carriers(done.seen, total, [*carriers_inside(bundle), *given])
     return done
 
 
@@ -230,8 +250,8 @@ def _judge_tokens(
     if not any(finding.step == "stamp" for finding in findings):
         findings.append(Finding("stamp", Outcome.UNCHECKED, "absent"))
     reports = [one.report for one in judged if one.report is not None]
-    once = [one for number, one in enumerate(findings) if one not in findings[:number]]
-    return stamps, named, once, reports
+    once = {(one.step, one.code, one.tsa, *sorted(one.values.items())): one for one in findings}
+    return stamps, named, list(once.values()), reports
 
 
 def _misnamed(step: str, path: str) -> Finding:
@@ -243,11 +263,6 @@ def _named_tokens(one: SeenRecord) -> list[str]:
     """The token digests in the record's ``not_before``, if it is disclosed."""
     named = one.record.claims.get("not_before")
     return [str(digest) for digest in named] if isinstance(named, list) else []
-
-
-def _inside(bundle: Bundle) -> dict[str, Digest]:
-    """The carriers that came in the bundle, by their name without the bundle's own prefix."""
-    return {path.split("/", 2)[2]: digest for path, digest in bundle.carriers.items()}
 
 
 def _inclusion(
@@ -287,22 +302,14 @@ def _chain_finding(chain: SeenChain, done: _Checked) -> Finding:
 
 def _require(findings: Sequence[Finding], trust: Trust) -> list[Finding]:
     """Mark what decides the verdict; what is required and has no finding is unchecked."""
-    steps = REQUIRED | set(trust.require)
+    steps = REQUIRED | set(trust.required_steps)
     marked = [replace(finding, required=finding.step in steps) for finding in findings]
     present = {finding.step for finding in findings}
     return marked + [
         Finding(step, Outcome.UNCHECKED, "required", required=True)
-        for step in trust.require
+        for step in trust.required_steps
         if step not in present
     ]
-
-
-def _independent(relevant: Sequence[Bounds]) -> bool:
-    """Whether every bound rests on k tokens alone, none of them a development TSA's."""
-    return bool(relevant) and all(
-        one.own_upper is not None and not any(time.development for time in one.uppers[: one.k])
-        for one in relevant
-    )
 
 
 def _all(
