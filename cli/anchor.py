@@ -1,6 +1,6 @@
 """``tally anchor`` and ``tally sync``: carriers into records, records into the ledger."""
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,8 @@ from cli.compose import Tally, open_tally, pending_words, vault_folder
 from cli.output import (
     EXIT_DONE,
     EXIT_INCOMPLETE,
+    error_json,
+    fail,
     format_size,
     hint,
     json_option,
@@ -19,8 +21,9 @@ from cli.output import (
     talk,
     vault_option,
 )
-from ledger.doors.carrier import FileCarrier, FolderCarrier, read_carrier
+from ledger.doors.carrier import FileCarrier, read_carrier
 from ledger.doors.client import StampReport
+from ledger.errors import LedgerError
 from ledger.holder.anchoring import Anchored, Wish, files_of
 from ledger.record.vocabulary import terms
 
@@ -55,54 +58,97 @@ def anchor(
 ) -> int:
     """Anchor each PATH, a file or a folder as one unit: record, ledger entry, time stamps.
 
-    Exit 3 if a stamp is still pending: the record is safe, `tally sync` asks again.
+    One that cannot be read does not keep the others from being anchored. Exit 3 if a stamp is
+    still pending: the record is safe, `tally sync` asks again.
     """
-    tally = open_tally(vault_folder(vault))
+    tally = open_tally(vault_folder(vault), writing=True)
     wish = Wish(**said)
-    done: list[tuple[FileCarrier | FolderCarrier, Anchored]] = []
+    done: list[_Done] = []
+    failed: list[tuple[str, LedgerError]] = []
     for path in paths:
-        with reading_progress(f"reading {path}") as progress:
-            carrier = read_carrier(Path(path), skip_unreadable=skip_unreadable, progress=progress)
-        done.append((carrier, tally.anchorer.anchor(carrier, wish)))
-    tally.anchorer.send()
-    report = None if no_wait else tally.anchorer.stamp()
-    rows = [_row(tally, carrier, anchored) for carrier, anchored in done]
+        try:
+            done.append(_anchor(tally, path, wish, skip_unreadable))
+        except LedgerError as error:
+            failed.append((path, error))
+    if len(paths) == 1 and failed:
+        raise failed[0][1]
+    report, problem = _send(tally, no_wait) if done else (None, None)
+    rows = [_row(tally, one) for one in done]
     if as_json:
-        print_json({"anchored": rows, "pending": pending_words(report)})
+        errors = [{**error_json(e, str(e), e.hint), "path": path} for path, e in failed]
+        pending = [f"{problem}"] if problem else pending_words(report)
+        print_json({"anchored": rows, "pending": pending, "failed": errors})
     else:
-        for row, (_, anchored) in zip(rows, done, strict=True):
-            _tell(row, anchored)
-        _tell_stamp(report, no_wait)
-    return EXIT_DONE if no_wait or report is None or report.complete else EXIT_INCOMPLETE
+        for row, one in zip(rows, done, strict=True):
+            _tell(row, one.anchored)
+        _tell_stamp(report, no_wait and problem is None)
+    codes = [fail(error, f"{path}: {error}", error.hint, as_json=False) for path, error in failed]
+    if problem is not None:
+        hint("the records are safe in the vault; `tally sync` sends what is queued")
+        codes.append(fail(problem, str(problem), problem.hint, as_json=False))
+    if report is not None and not report.complete:
+        codes.append(EXIT_INCOMPLETE)
+    return max(codes, default=EXIT_DONE)
 
 
-def _row(
-    tally: Tally, carrier: FileCarrier | FolderCarrier, anchored: Anchored
-) -> dict[str, Any]:  # Any: a JSON document
-    record = tally.vault.find(anchored.record.entry.hex())
-    files = [entry for _, entry in files_of(carrier)]
-    skipped = 0 if isinstance(carrier, FileCarrier) else len(carrier.entries) - len(files)
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What is told of an anchored carrier; the list of its files is not held longer than needed."""
+
+    path: Path
+    anchored: Anchored
+    files: int
+    size: int
+    skipped: int
+
+
+def _anchor(tally: Tally, path: str, wish: Wish, skip_unreadable: bool) -> _Done:
+    tally.anchorer.check(Path(path), wish)
+    with reading_progress(f"reading {path}") as progress:
+        carrier = read_carrier(Path(path), skip_unreadable=skip_unreadable, progress=progress)
+    files = files_of(carrier)
+    count, size = len(files), sum(entry.size for _, entry in files)
+    del files
+    total = 1 if isinstance(carrier, FileCarrier) else len(carrier.entries)
+    return _Done(
+        carrier.path, tally.anchorer.anchor(carrier, wish), count, size, skipped=total - count
+    )
+
+
+def _send(tally: Tally, no_wait: bool) -> tuple[StampReport | None, LedgerError | None]:
+    """Send and stamp; an error is given back, since the records are in the vault already."""
+    try:
+        tally.anchorer.send()
+        return (None if no_wait else tally.anchorer.stamp()), None
+    except LedgerError as error:
+        return None, error
+
+
+def _row(tally: Tally, one: _Done) -> dict[str, Any]:  # Any: a JSON document
+    record = tally.vault.find(one.anchored.record.entry.hex())
     return {
-        "path": str(carrier.path),
-        "new": anchored.new,
+        "path": str(one.path),
+        "new": one.anchored.new,
         "record": record.number,
         "notebook": record.notebook,
         "seq": record.seq,
         "entry": record.entry.hex(),
         "index": record.index,
-        "files": len(files),
-        "bytes": sum(entry.size for entry in files),
-        "skipped": skipped,
-        "kept": anchored.kept,
-        "not_kept": [name for name, _ in anchored.not_kept],
+        "files": one.files,
+        "bytes": one.size,
+        "skipped": one.skipped,
+        "kept": one.anchored.kept,
+        "not_kept": [name for name, _ in one.anchored.not_kept],
     }
 
 
 def _tell(row: dict[str, Any], anchored: Anchored) -> None:  # Any: a JSON document
     state = "anchored " if row["new"] else "unchanged"
     size = f"{row['files']} files, " if row["files"] != 1 else ""
-    place = f"record {row['record']} ({row['notebook']}/{row['seq']}), entry {row['index']}"
-    result(f"{state}  {Path(row['path']).name}  {size}{format_size(row['bytes'])}  {place}")
+    stands = "queued" if row["index"] is None else f"entry {row['index']}"
+    place = f"record {row['record']} ({row['notebook']}/{row['seq']}), {stands}"
+    name = Path(row["path"]).name or row["path"]
+    result(f"{state}  {name}  {size}{format_size(row['bytes'])}  {place}")
     if row["skipped"]:
         talk(f"{row['skipped']} could not be read and are recorded as skipped")
     for name, size_bytes in anchored.not_kept:
@@ -128,12 +174,12 @@ def _tell_stamp(report: StampReport | None, no_wait: bool) -> None:
 @json_option
 def sync(vault: str | None, as_json: bool) -> int:
     """Send what is queued and ask the TSAs that have not answered yet; exit 3 if some do not."""
-    tally = open_tally(vault_folder(vault))
+    tally = open_tally(vault_folder(vault), writing=True)
     sent = tally.anchorer.send()
     report = tally.anchorer.stamp()
-    pending: Sequence[str] = pending_words(report)
+    pending = pending_words(report)
     if as_json:
-        print_json({"sent": sent, "pending": list(pending)})
+        print_json({"sent": sent, "pending": pending})
     else:
         result(f"sent       {sent}")
         _tell_stamp(report, no_wait=False)

@@ -6,19 +6,21 @@ from typing import Any
 
 import click
 
-from cli.compose import open_tally, vault_folder
+from cli.compose import Tally, check_notebook, open_to_read, vault_folder
 from cli.output import (
     EXIT_DONE,
     EXIT_INCOMPLETE,
     hint,
     json_option,
     print_json,
+    refuse_existing,
     result,
     talk,
     vault_option,
 )
 from ledger.doors.files import write_bundle
 from ledger.holder.bundling import Bundler, Choice, Plan
+from ledger.holder.vault import StoredRecord
 
 
 @click.command()
@@ -53,13 +55,13 @@ def bundle(
     """
     if output is None and not dry_run:
         raise click.UsageError("name the bundle with -o X.zip, or look first with --dry-run")
-    tally = open_tally(vault_folder(vault))
-    tally.anchorer.send()
-    if records:
-        chosen = [tally.vault.find(reference) for reference in records]
-    else:
-        chosen = list(tally.vault.records(notebook))
-        chosen = chosen if notebook else chosen[-1:]
+    if records and notebook is not None:
+        raise click.UsageError("give records or --notebook, not both")
+    refuse_existing(output, force=force or dry_run)
+    tally = open_to_read(vault_folder(vault))
+    if tally.closed is None:
+        tally.anchorer.send()
+    chosen = _choose(tally, records, notebook)
     with tempfile.TemporaryDirectory(prefix="tally-") as work:
         choice = Choice(disclose, files, with_carriers)
         plan = Bundler(tally.vault, tally.ledger, Path(work)).plan(chosen, choice, only=only)
@@ -73,6 +75,17 @@ def bundle(
         result(f"written   {output}")
         hint(f"tally verify {output} --trust YOUR-TRUST-FILE")
     return EXIT_INCOMPLETE if plan.unstamped else EXIT_DONE
+
+
+def _choose(tally: Tally, records: tuple[str, ...], notebook: str | None) -> list[StoredRecord]:
+    """The records named, each once, or those of the notebook, or the newest."""
+    if records:
+        found = [tally.vault.find(reference) for reference in records]
+        return list({record.number: record for record in found}.values())
+    if notebook is None:
+        return list(tally.vault.records())[-1:]
+    check_notebook(tally.vault, notebook)
+    return list(tally.vault.records(notebook))
 
 
 def _json(plan: Plan, output: str | None) -> dict[str, Any]:  # Any: a JSON document
@@ -97,4 +110,5 @@ def _tell(plan: Plan) -> None:
         talk("no carrier is disclosed: the bundle proves records, and no file can be held to it")
         hint("--disclose carrier, or --file PATH for one file of a folder")
     for number in plan.unstamped:
-        talk(f"record {number} has no stamp yet: its time will be unchecked")
+        talk(f"record {number} has too few stamps yet: its time will be unchecked")
+        hint("tally sync")

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import platformdirs
 
+from cli.output import hint, talk
 from ledger.doors.client import Ledger, StampReport
 from ledger.doors.files import read_limited, write_durably
 from ledger.doors.keys import load_ledger_keys, make_ledger_keys
-from ledger.errors import ConflictError
+from ledger.errors import ConflictError, NotFoundError
 from ledger.holder.anchoring import Anchorer
 from ledger.holder.config import Config
-from ledger.holder.vault import Vault, create_vault, open_vault
+from ledger.holder.vault import Vault, begin_vault, finish_vault, open_vault
 from ledger.operator.devtsa import DevelopmentTsa
 from ledger.operator.guard import Guard
 from ledger.operator.local import LocalLedger
@@ -29,17 +30,23 @@ from ledger.tlog.checkpoint import self_certifying_origin
 
 DEVELOPMENT_NAMES = ("development-1", "development-2")
 DEVELOPMENT_TRUST = "development-trust.toml"
+MAX_TSA_BYTES = 1 << 16
+"""A development TSA's keys and certificates as PEM: some 3 KB."""
 
 Clock = Callable[[], datetime]
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """The two halves put together: a vault, the ledger it anchors in, and what joins them."""
+    """The two halves put together: a vault, the ledger it anchors in, and what joins them.
+
+    ``closed``: why the ledger must not be continued (restored, copied, its guard lost), or None.
+    """
 
     vault: Vault
     ledger: Ledger
     anchorer: Anchorer
+    closed: ConflictError | None = None
 
 
 def now() -> datetime:
@@ -53,7 +60,7 @@ def vault_folder(given: str | None) -> Path:
 
 
 def state_folder() -> Path:
-    """Where guards live: apart from vaults and never in their backups (or TALLY_STATE)."""
+    """Where guards live: apart from vaults, and never in their backups (or TALLY_STATE)."""
     given = os.environ.get("TALLY_STATE")
     return Path(given) if given else platformdirs.user_state_path("tallystick")
 
@@ -61,29 +68,45 @@ def state_folder() -> Path:
 def make_tally(
     folder: Path, config: Config, *, clock: Clock = now, state: Path | None = None
 ) -> Tally:
-    """Make a vault with an embedded ledger in ``folder``; ConflictError if there is one."""
-    vault = create_vault(folder, config)
+    """Make a vault with an embedded ledger in ``folder``; ConflictError if there is one.
+
+    If we die at any point, the same call goes on where it was: what is there is used, and the
+    folder becomes a vault with the last write.
+    """
+    vault = begin_vault(folder, config)
     ledger = folder / "ledger"
-    try:
+    if not (ledger / "keys.pem").exists():
         make_ledger_keys(ledger / "keys.pem")
-        if config.development:
-            tsas = [DevelopmentTsa.create(name, clock) for name in DEVELOPMENT_NAMES]
-            for tsa in tsas:
-                write_durably(ledger / f"{tsa.name}.pem", tsa.to_pem())
-            write_development_trust(folder, tsas)
-    except ConflictError as error:
-        hint = "it was left by an interrupted `tally init`; remove the folder and start again"
-        raise ConflictError(str(error), hint=hint) from error
+    if config.development:
+        _make_development_tsas(folder, clock)
     tally = _join(vault, clock, state)
     # Entry 0 is a cover: its stamp is the lower bound of the first record.
-    tally.anchorer.cover()
+    if not vault.has_covers():
+        tally.anchorer.cover()
     tally.anchorer.send()
+    finish_vault(vault)
     return tally
 
 
-def open_tally(folder: Path, *, clock: Clock = now) -> Tally:
-    """Open a vault with its ledger; NotFoundError, ConflictError, UnavailableError."""
-    return _join(open_vault(folder), clock, None)
+def open_tally(folder: Path, *, clock: Clock = now, writing: bool = False) -> Tally:
+    """Open a vault with its ledger; NotFoundError, ConflictError, UnavailableError.
+
+    A ledger that must not be continued (``Tally.closed``) can be read, unless for ``writing``.
+    """
+    tally = _join(open_vault(folder), clock, None)
+    if writing and tally.closed is not None:
+        raise tally.closed
+    return tally
+
+
+def open_to_read(folder: Path) -> Tally:
+    """``open_tally`` for commands that only read; says so if the ledger is closed."""
+    tally = open_tally(folder)
+    if tally.closed is not None:
+        talk(f"the ledger is closed, and can only be read: {tally.closed}")
+        if tally.closed.hint:
+            hint(tally.closed.hint)
+    return tally
 
 
 def _join(vault: Vault, clock: Clock, state: Path | None) -> Tally:
@@ -104,9 +127,11 @@ def _join(vault: Vault, clock: Clock, state: Path | None) -> Tally:
         clock=clock,
         random_bytes=secrets.token_bytes,
     )
-    ledger = LocalLedger(store, guard, keys, stamper, certificates)
+    # Opening may sign what a crash left unsigned: like every writing it wants its turn.
+    with vault.turn():
+        ledger = LocalLedger(store, guard, keys, stamper, certificates)
     anchorer = Anchorer(vault, ledger, clock=clock, random_bytes=secrets.token_bytes)
-    return Tally(vault, ledger, anchorer)
+    return Tally(vault, ledger, anchorer, ledger.closed)
 
 
 def _tsas(vault: Vault, clock: Clock) -> tuple[Sequence[Tsa], Sequence[bytes]]:
@@ -115,10 +140,21 @@ def _tsas(vault: Vault, clock: Clock) -> tuple[Sequence[Tsa], Sequence[bytes]]:
         return [HttpTsa(tsa.name, tsa.url) for tsa in vault.config.tsas], ()
     folder = vault.folder / "ledger"
     tsas = [
-        DevelopmentTsa.from_pem(read_limited(folder / f"{name}.pem", 1 << 16), clock)
+        DevelopmentTsa.from_pem(read_limited(folder / f"{name}.pem", MAX_TSA_BYTES), clock)
         for name in DEVELOPMENT_NAMES
     ]
     return tsas, [tsa.root for tsa in tsas]
+
+
+def _make_development_tsas(folder: Path, clock: Clock) -> None:
+    """The development TSAs that are missing, and the trust file that accepts them."""
+    tsas: list[DevelopmentTsa] = []
+    for name in DEVELOPMENT_NAMES:
+        path = folder / "ledger" / f"{name}.pem"
+        if not path.exists():
+            write_durably(path, DevelopmentTsa.create(name, clock).to_pem())
+        tsas.append(DevelopmentTsa.from_pem(read_limited(path, MAX_TSA_BYTES), clock))
+    write_development_trust(folder, tsas)
 
 
 def write_development_trust(folder: Path, tsas: Sequence[DevelopmentTsa]) -> None:
@@ -126,7 +162,7 @@ def write_development_trust(folder: Path, tsas: Sequence[DevelopmentTsa]) -> Non
     lines = ["# Accepts this vault's development TSAs. It proves nothing: they are your own.", ""]
     for tsa in tsas:
         _, pem = format_certificate(tsa.root)
-        write_durably(folder / f"{tsa.name}-root.pem", pem, mode=0o644)
+        write_durably(folder / f"{tsa.name}-root.pem", pem, mode=0o644, overwrite=True)
         anchor = hashlib.sha256(tsa.root).hexdigest()
         lines += [
             "[[tsa]]",
@@ -135,7 +171,15 @@ def write_development_trust(folder: Path, tsas: Sequence[DevelopmentTsa]) -> Non
             "development = true",
             "",
         ]
-    write_durably(folder / DEVELOPMENT_TRUST, "\n".join(lines).encode("ascii"), mode=0o644)
+    trust = "\n".join(lines).encode("ascii")
+    write_durably(folder / DEVELOPMENT_TRUST, trust, mode=0o644, overwrite=True)
+
+
+def check_notebook(vault: Vault, name: str) -> None:
+    """NotFoundError, naming those there are, if ``vault`` has no notebook of this name."""
+    if vault.chain_of(name) is None:
+        names = ", ".join(vault.notebooks()) or "none yet"
+        raise NotFoundError(f"no notebook {name!r}", hint=f"there are: {names}")
 
 
 def pending_words(report: StampReport | None) -> list[str]:

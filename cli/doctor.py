@@ -100,4 +100,6 @@ def _vault(folder: Path) -> str:
         tally = open_tally(folder)
     except NotFoundError:
         return f"none in {folder} (`tally init` makes one)"
+    if tally.closed is not None:
+        raise tally.closed
     return f"{folder}, {len(tally.vault.records())} records, guard agrees"

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 import click
 
-from cli.output import fail
+from cli.output import UsageError, fail
 from ledger import __version__
-from ledger.errors import LedgerError
+from ledger.errors import LedgerError, UnavailableError
 
 FAMILIES = {
     "init": ("cli.vault", "Make a vault with a ledger in it."),
@@ -57,20 +57,33 @@ class Families(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in FAMILIES.items()])
 
 
-@click.group(cls=Families, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Families,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=False,
+    invoke_without_command=True,
+)
 @click.version_option(__version__, prog_name="tally")
-def tally() -> None:
+@click.pass_context
+def tally(context: click.Context) -> None:
     """Show by when a trade secret was formed, and in what recorded order, without disclosing it.
 
     Exit codes: 0 done or proven, 1 refuted, 2 usage or bad input, 3 could not be checked.
     """
+    if context.invoked_subcommand is None:
+        raise UsageError("no command was given", "tally --help")
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; its exit code. Errors are told on stderr, or as JSON on stdout."""
     as_json = "--json" in arguments
     try:
-        code = tally.main(list(arguments), prog_name="tally", standalone_mode=False)
+        with tally.make_context("tally", list(arguments)) as context:
+            code = tally.invoke(context)
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except UsageError as error:
+        return fail("usage", error.message, error.hint, as_json=as_json)
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx is not None else "tally"
         text = error.format_message().rstrip(".")
@@ -86,6 +99,9 @@ def run(arguments: Sequence[str]) -> int:
         # The reader went away (`tally log | head`): not an error, and nothing more can be said.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        # The doors tell of what they read and write; what is left is stdout, or a disk's whim.
+        return fail(UnavailableError(""), f"the system refused: {error}", None, as_json=as_json)
     return code if isinstance(code, int) else 0
 
 

@@ -36,6 +36,15 @@ CODES: Mapping[type[LedgerError] | str, tuple[str, int]] = {
 PROGRESS_SECONDS = 0.2
 """How often the progress line is drawn anew."""
 
+
+class UsageError(click.UsageError):
+    """A command line that cannot be obeyed; ``hint``: one line on what to do instead."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
 F = TypeVar("F", bound=Callable[..., Any])  # Any: click passes what a command declares
 
 
@@ -63,8 +72,9 @@ def language_option(command: F) -> F:
 
 
 def print_json(value: Mapping[str, Any]) -> None:  # Any: a JSON document
-    """One JSON document on stdout."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+    """One JSON document on stdout; a name that is no text has its odd bytes escaped."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    click.echo(text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 def result(text: str) -> None:
@@ -93,11 +103,26 @@ def fail(
     key = error if isinstance(error, str) else type(error)
     name, code = CODES.get(key, CODES["usage"])
     if as_json:
-        print_json({"error": {"code": name, "message": text, "hint": advice}})
+        print_json({"error": error_json(error, text, advice)})
     talk(f"{text}  [{name}]")
     if advice:
         hint(advice)
     return code
+
+
+def error_json(error: LedgerError | str, text: str, advice: str | None) -> dict[str, str | None]:
+    """An error as JSON has it: stable code, words, and what to do."""
+    name, _ = CODES.get(error if isinstance(error, str) else type(error), CODES["usage"])
+    return {"code": name, "message": text, "hint": advice}
+
+
+def refuse_existing(path: str | None, *, force: bool) -> None:
+    """UsageError if ``path`` is there already and not to be overwritten: before any work is done.
+
+    What appears there meanwhile is not overwritten either.
+    """
+    if path is not None and not force and os.path.lexists(path):
+        raise UsageError(f"{path} exists already", "choose another name, or --force")
 
 
 def colour() -> bool:

@@ -1,5 +1,7 @@
 """``tally init``, ``status``, ``log``, ``show``: the vault and what is in it."""
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +10,16 @@ import click
 from cli.compose import (
     DEVELOPMENT_TRUST,
     Tally,
+    check_notebook,
     make_tally,
-    open_tally,
+    open_to_read,
     pending_words,
     vault_folder,
 )
 from cli.output import (
     EXIT_DONE,
     EXIT_INCOMPLETE,
+    UsageError,
     format_size,
     hint,
     json_option,
@@ -26,7 +30,8 @@ from cli.output import (
     vault_option,
 )
 from ledger.doors.carrier import FolderCarrier, read_carrier
-from ledger.errors import MalformedError, NotFoundError
+from ledger.doors.client import Stamp
+from ledger.errors import ConflictError, MalformedError, NotFoundError
 from ledger.holder.anchoring import content_of
 from ledger.holder.config import Config, TsaSetting
 from ledger.holder.receipts import checkpoint_of, first_stamps
@@ -46,13 +51,16 @@ def init(
 ) -> int:
     """Make a vault with a ledger in it."""
     folder = vault_folder(vault)
-    settings = [TsaSetting(*_split_tsa(text)) for text in tsas]
+    settings = tuple(TsaSetting(*_split_tsa(text)) for text in tsas)
     if development and settings:
-        raise MalformedError("--development brings its own TSAs: leave out --tsa")
+        raise click.UsageError("--development brings its own TSAs: leave out --tsa")
     config = Config(development=development, wanted=wanted or Config().wanted)
     if settings:
-        config = Config(wanted=wanted or min(2, len(settings)), tsas=tuple(settings))
-    tally = make_tally(folder, config)
+        config = Config(wanted=wanted or min(2, len(settings)), tsas=settings)
+    try:
+        tally = make_tally(folder, config)
+    except ConflictError as error:
+        raise UsageError(str(error), error.hint or "tally init --help") from error
     report = tally.anchorer.stamp()
     value = {
         "vault": str(folder),
@@ -92,20 +100,22 @@ def status(path: str | None, vault: str | None, as_json: bool) -> int:
 
     Exit 3 while something is queued, pending or changed.
     """
-    tally = open_tally(vault_folder(vault))
+    tally = open_to_read(vault_folder(vault))
     queued = [record.number for record in tally.vault.queued()]
     checkpoint = checkpoint_of(tally.ledger.checkpoint())
-    stamped = {stamp.tsa: stamp.size for stamp in tally.ledger.stamps()}
+    stamps, records = tally.ledger.stamps(), tally.vault.records()
+    stamped = {stamp.tsa: stamp.size for stamp in stamps}
     waiting = [
         record.number
-        for record in tally.vault.records()
-        if record.index is not None and len(_tsas_of(tally, record)) < tally.vault.config.wanted
+        for record in records
+        if record.index is not None and len(_tsas_of(record, stamps)) < tally.vault.config.wanted
     ]
     value: dict[str, Any] = {  # Any: a JSON document
         "vault": str(tally.vault.folder),
         "ledger": checkpoint.origin,
+        "closed": None if tally.closed is None else str(tally.closed),
         "entries": checkpoint.size,
-        "records": len(tally.vault.records()),
+        "records": len(records),
         "queued": queued,
         "stamps_pending": waiting,
         "last_stamped_size": stamped,
@@ -126,7 +136,7 @@ def status(path: str | None, vault: str | None, as_json: bool) -> int:
                 result(f"{state:9}{name}")
             if len(names) > 50:
                 result(f"{state:9}… and {len(names) - 50} more")
-    if queued or waiting:
+    if (queued or waiting) and tally.closed is None:
         hint("tally sync")
     changed = any(names for state, names in changes.items() if state != "anchored")
     return EXIT_INCOMPLETE if queued or waiting or changed else EXIT_DONE
@@ -139,17 +149,18 @@ def _numbers(numbers: list[int]) -> str:
     return f"record {shown}" + (f" and {len(numbers) - 20} more" if len(numbers) > 20 else "")
 
 
-def _tsas_of(tally: Tally, record: StoredRecord) -> tuple[str, ...]:
+def _tsas_of(record: StoredRecord, stamps: Sequence[Stamp]) -> tuple[str, ...]:
     if record.index is None:
         return ()
-    return first_stamps(record.entry, record.index, tally.ledger.stamps()).tsas
+    return first_stamps(record.entry, record.index, stamps).tsas
 
 
 def _changes(tally: Tally, path: Path) -> dict[str, list[str]]:
     """Names under ``path`` by state, against the newest record of it."""
-    record = tally.vault.latest_of_path(str(path.resolve()))
+    record = tally.vault.latest_of_path(os.path.realpath(path))
     if record is None:
-        read_carrier(path, skip_unreadable=True)
+        if not os.path.lexists(path):
+            raise NotFoundError(f"no such file or folder: {path}")
         return {"new": [str(path)]}
     try:
         with reading_progress("reading") as progress:
@@ -180,16 +191,15 @@ def _differ(one: FileEntry, other: FileEntry) -> bool:
 @json_option
 def log(notebook: str | None, vault: str | None, as_json: bool) -> int:
     """The records, newest last: number, place in the notebook, time, what, where it stands."""
-    tally = open_tally(vault_folder(vault))
-    if notebook is not None and tally.vault.chain_of(notebook) is None:
-        names = ", ".join(tally.vault.notebooks()) or "none yet"
-        raise NotFoundError(f"no notebook {notebook!r}", hint=f"there are: {names}")
-    records = tally.vault.records(notebook)
+    tally = open_to_read(vault_folder(vault))
+    if notebook is not None:
+        check_notebook(tally.vault, notebook)
+    records, stamps = tally.vault.records(notebook), tally.ledger.stamps()
     if as_json:
-        print_json({"records": [_row(tally, record) for record in records]})
+        print_json({"records": [_row(tally, record, stamps) for record in records]})
         return EXIT_DONE
     for record in records:
-        row = _row(tally, record)
+        row = _row(tally, record, stamps)
         what = " ".join(filter(None, [record.kind, record.stage]))
         title = record.title or record.label or (Path(record.path).name if record.path else "")
         place = f"{record.notebook}/{record.seq}"
@@ -202,8 +212,10 @@ def log(notebook: str | None, vault: str | None, as_json: bool) -> int:
     return EXIT_DONE
 
 
-def _row(tally: Tally, record: StoredRecord) -> dict[str, Any]:  # Any: a JSON document
-    tsas = _tsas_of(tally, record)
+def _row(
+    tally: Tally, record: StoredRecord, stamps: Sequence[Stamp]
+) -> dict[str, Any]:  # Any: a JSON document
+    tsas = _tsas_of(record, stamps)
     if record.index is None:
         state = "queued"
     elif len(tsas) < tally.vault.config.wanted:
@@ -234,10 +246,10 @@ def _row(tally: Tally, record: StoredRecord) -> dict[str, Any]:  # Any: a JSON d
 @json_option
 def show(record: str, with_files: bool, vault: str | None, as_json: bool) -> int:
     """One RECORD (number or entry): every claim in it, for your own eyes."""
-    tally = open_tally(vault_folder(vault))
+    tally = open_to_read(vault_folder(vault))
     stored = tally.vault.find(record)
     parsed = parse_record(stored.sdjwt)
-    value = _row(tally, stored) | {
+    value = _row(tally, stored, tally.ledger.stamps()) | {
         "chain": stored.chain,
         "claims": dict(parsed.claims),
         "carrier": dict(parsed.carrier),

@@ -1,6 +1,6 @@
 """``tally verify``: a bundle, offline, under the verifier's own trust file."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -15,6 +15,7 @@ from cli.output import (
     json_option,
     language_option,
     print_json,
+    refuse_existing,
     result,
     talk,
 )
@@ -46,6 +47,7 @@ def verify(
     Never touches the network. Exit 0 proven, 1 refuted, 3 could not be checked.
     """
     moment = None if at is None else _parse_at(at)
+    refuse_existing(html, force=force)
     paths = [Path(carrier) for carrier in carriers]
     verdict = check_bundle(Path(bundle), paths, None if trust is None else Path(trust), moment)
     spoken = as_language(language)
@@ -70,4 +72,7 @@ def _parse_at(text: str) -> datetime:
         raise MalformedError(f"--at is {text!r}, want a time like 2026-11-22T12:00:00Z") from error
     if moment.tzinfo is None:
         raise MalformedError(f"--at is {text!r}: add the time zone, Z for UTC")
-    return moment
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise MalformedError(f"--at is {text!r}: no such time in UTC") from error

@@ -7,6 +7,7 @@ a record the ledger has already keeps its first index.
 
 import hashlib
 import mimetypes
+import os
 import platform
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +22,7 @@ from ledger.errors import MalformedError
 from ledger.holder.originals import Originals
 from ledger.holder.receipts import newest_tokens, token_digest
 from ledger.holder.vault import StoredRecord, Vault
-from ledger.record.claims import format_time
+from ledger.record.claims import check_claim, format_time
 from ledger.record.manifest import FileEntry, lines_root, make_lines
 from ledger.record.record import cover_entry, entry_of, issue_record
 from ledger.record.sdjwt import RandomBytes, format_sdjwt
@@ -52,7 +53,7 @@ class Wish:
 class Anchored:
     """What became of one carrier: its record, and whether it is new or was there unchanged.
 
-    ``kept`` originals are new in this call; ``not_kept`` were above the limit (bytes).
+    ``kept`` originals are new in this call; ``not_kept``, of a new record, were above the limit.
     """
 
     record: StoredRecord
@@ -81,20 +82,37 @@ class Anchorer:
     def anchor(self, carrier: FileCarrier | FolderCarrier, wish: Wish) -> Anchored:
         """Record ``carrier`` as it was read; the same content again makes no new record.
 
-        UnavailableError if it changed since it was read, or the vault is another's turn.
+        MalformedError for a wish or names that no record can hold; UnavailableError if the carrier
+        changed since it was read, or the vault is another's turn.
         """
-        if self._vault.folder.resolve().is_relative_to(carrier.path):
-            hint = "move the vault out, or anchor the folders beside it one by one"
-            raise MalformedError(f"the vault lies inside {carrier.path}", hint=hint)
+        self.check(carrier.path, wish)
+        content = content_of(carrier)
+        # Copies are kept by content and take long: outside of the turn. If we die here they lie in
+        # the vault without a record, and serve the next try.
+        kept, not_kept = self._keep(carrier, wish)
         with self._vault.turn():
             previous = self._vault.latest_of_path(str(carrier.path), wish.notebook)
-            content = content_of(carrier)
             if previous is not None and previous.content == content and not wish.again:
-                return Anchored(previous, new=False)
-            kept, not_kept = self._keep(carrier, wish)
+                return Anchored(previous, False, kept)
             claims, manifest = self._carrier_claims(carrier)
             record = self._issue(carrier, wish, claims, manifest, content, previous)
             return Anchored(record, True, kept, not_kept)
+
+    def check(self, path: Path, wish: Wish) -> None:
+        """MalformedError if ``path`` cannot be anchored here, or ``wish`` not be recorded.
+
+        Asked before a carrier is read, it spares reading what is refused anyway.
+        """
+        vault, place = (Path(os.path.realpath(one)) for one in (self._vault.folder, path))
+        hint = "move the vault out, or anchor the folders beside it one by one"
+        if vault.is_relative_to(place):
+            raise MalformedError(f"the vault lies inside {place}", hint=hint)
+        if place.is_relative_to(vault):
+            raise MalformedError(f"{place} lies inside the vault", hint="anchor your own files")
+        for name in ("notebook", "kind", "trigger", "stage", "title", "label", "note"):
+            value = getattr(wish, name)
+            if value is not None:
+                check_claim(name, value)
 
     def cover(self) -> None:
         """Append one cover entry: a heartbeat that says nothing, its secret kept."""
@@ -109,8 +127,9 @@ class Anchorer:
             waiting += [record.entry for record in self._vault.queued()]
             for start in range(0, len(waiting), MAX_BATCH):
                 batch = waiting[start : start + MAX_BATCH]
-                for entry, index in zip(batch, self._ledger.append(batch), strict=True):
-                    self._vault.set_index(entry, index)
+                indexes = self._ledger.append(batch)
+                # If we die here the same entries are sent again, and keep their indexes.
+                self._vault.set_indexes(dict(zip(batch, indexes, strict=True)))
             return len(waiting)
 
     def stamp(self) -> StampReport | None:
@@ -148,7 +167,11 @@ class Anchorer:
             if _MEDIA_TYPE.fullmatch(media_type):
                 claims["media_type"] = media_type
             return claims, None
-        lines = make_lines(carrier.entries, self._random_bytes)
+        try:
+            lines = make_lines(carrier.entries, self._random_bytes)
+        except MalformedError as error:
+            hint = "two such names are one file on some systems: rename one"
+            raise MalformedError(str(error), hint=hint) from error
         root, count = lines_root(lines)
         self._vault.write_lines(root, lines)
         manifest: dict[str, JsonValue] = {"root": root.hex(), "count": count}
@@ -185,7 +208,10 @@ class Anchorer:
         if previous is not None:
             claims["refs"] = [{"rel": "wasRevisionOf", "entry": previous.entry.hex()}]
         key = self._vault.signing_key
-        sdjwt = issue_record(claims, carrier_claims, key, self._random_bytes)
+        try:
+            sdjwt = issue_record(claims, carrier_claims, key, self._random_bytes)
+        except ValueError as error:
+            raise MalformedError(f"no record can hold this: {error}") from error
         record = StoredRecord(
             number=0,
             entry=entry_of(sdjwt.jwt),
@@ -203,7 +229,8 @@ class Anchorer:
             created=format_time(now),
             index=None,
         )
-        # If we die before this line nothing was promised; after it the record is sent later.
+        # If we die before this line nothing was promised (a manifest without a record may be left);
+        # after it the record is sent later.
         return self._vault.add(record, now)
 
 

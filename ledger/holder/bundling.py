@@ -5,6 +5,7 @@ and nothing else. Records of the chain that were not chosen are withheld: J and 
 """
 
 import hashlib
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -16,6 +17,7 @@ from ledger.errors import ConflictError, LedgerError, MalformedError, NotFoundEr
 from ledger.holder.originals import Originals
 from ledger.holder.readme import format_readme
 from ledger.holder.receipts import (
+    Receipt,
     checkpoint_of,
     first_stamps,
     make_consistency,
@@ -23,7 +25,7 @@ from ledger.holder.receipts import (
     token_digest,
 )
 from ledger.holder.vault import StoredRecord, Vault
-from ledger.proof.bundle import README, VKEYS, Bundle, Digest, make_index
+from ledger.proof.bundle import README, VKEYS, Bundle, Digest, make_index, place_of
 from ledger.proof.stamps import format_certificate
 from ledger.record.manifest import (
     FileEntry,
@@ -67,7 +69,11 @@ class Shown:
 
 @dataclass(slots=True)
 class Plan:
-    """A bundle before it is written. ``sources``: the file behind each carrier path."""
+    """A bundle before it is written. ``sources``: the file behind each carrier path.
+
+    ``withheld``: records of the chain that show only their link; ``unstamped``: records with fewer
+    stamps than the vault wants.
+    """
 
     bundle: Bundle
     sources: dict[str, Path]
@@ -84,12 +90,13 @@ class Bundler:
         self._ledger = ledger
         self._work = work
         self._originals = Originals(vault.folder / "originals", vault.identity_path)
+        self._stamps = ledger.stamps()
         self._files: dict[str, bytes] = {}
         self._carriers: dict[str, Digest] = {}
         self._sources: dict[str, Path] = {}
         self._tokens = {
             token_digest(token): token
-            for token in (parse_token(stamp.response).raw for stamp in ledger.stamps())
+            for token in (parse_token(stamp.response).raw for stamp in self._stamps)
         }
 
     def plan(self, chosen: Sequence[StoredRecord], choice: Choice, *, only: bool = False) -> Plan:
@@ -103,6 +110,7 @@ class Bundler:
         numbers = {record.number for record in chosen}
         plan = Plan(Bundle({}, {}), self._sources, [])
         self._check_names(chosen, choice)
+        self._check_files(chosen, choice)
         entries: dict[str, bytes] = {}
         sizes: set[int] = set()
         for record in records:
@@ -115,10 +123,10 @@ class Bundler:
                 self._write_record(record, ["link"])
                 plan.withheld.append(record.number)
             entries[f"records/{record.entry.hex()[:16]}.sd-jwt"] = record.entry
-            covered = self._prove(record.entry, record.index)
-            if not covered:
+            receipt = first_stamps(record.entry, record.index, self._stamps)
+            if len(receipt.tsas) < self._vault.config.wanted:
                 plan.unstamped.append(record.number)
-            sizes |= covered or {checkpoint_of(self._ledger.checkpoint()).size}
+            sizes |= self._prove(receipt)
         self._write_log(sizes)
         self._files[README] = format_readme(self._files, entries)
         plan.bundle = make_index(Bundle(self._files, self._carriers), entries)
@@ -137,6 +145,20 @@ class Bundler:
                 hint = f"there are: all, {', '.join(sorted(have | set(GROUPS)))}"
                 raise NotFoundError(f"no chosen record has a claim {name!r}", hint=hint)
 
+    def _check_files(self, chosen: Sequence[StoredRecord], choice: Choice) -> None:
+        """NotFoundError for a file that no chosen record's folder has."""
+        missing = set(choice.files)
+        for record in chosen:
+            if missing and record.manifest is not None:
+                lines = self._vault.read_lines(record.manifest)
+                missing -= {parse_line(line).path for line in lines}
+        if missing:
+            numbers = ", ".join(str(record.number) for record in chosen)
+            raise NotFoundError(
+                f"record {numbers} has no file {min(missing)!r}",
+                hint="files are named relative to the folder anchored; `tally show` lists them",
+            )
+
     def _open(self, record: StoredRecord, choice: Choice, plan: Plan) -> None:
         """Write a chosen record with what the choice opens, and list it."""
         sdjwt = parse_sdjwt(record.sdjwt)
@@ -150,7 +172,8 @@ class Bundler:
         for name, value in opened.items():
             plan.shown.append(Shown(record.number, name, value))
         for line, entry in files:
-            text = f"file {line.index + 1}: {entry.path}, {entry.size} bytes, its digest and time"
+            says = f"skipped: {entry.skipped}" if entry.skipped else f"{entry.size} bytes"
+            text = f"file {line.index + 1}: {entry.path}, {says}, its digest and time"
             plan.shown.append(Shown(record.number, "carrier.manifest", text))
         if files:
             name = record.entry.hex()[:16]
@@ -186,12 +209,6 @@ class Bundler:
         lines = self._vault.read_lines(record.manifest)
         entries = [parse_line(line) for line in lines]
         indexes = [number for number, entry in enumerate(entries) if entry.path in paths]
-        missing = set(paths) - {entries[number].path for number in indexes}
-        if missing:
-            raise NotFoundError(
-                f"record {record.number} has no file {min(missing)!r}",
-                hint=f"its files are named relative to {record.path}; `tally show` lists them",
-            )
         reader = leaf_reader([leaf_hash(line.encode("ascii")) for line in lines])
         proofs = [prove_inclusion(number, len(lines), reader) for number in indexes]
         return [
@@ -202,17 +219,27 @@ class Bundler:
     def _add_carriers(
         self, record: StoredRecord, names: Collection[str], files: list[FileEntry], plan: Plan
     ) -> None:
-        """Put the disclosed carriers' bytes in: kept originals, else the files if unchanged."""
+        """Put the disclosed carriers' bytes in: kept originals, else the files if unchanged.
+
+        MalformedError for a name that no bundle can hold. A name that is withheld is not used.
+        """
         base = f"carriers/{record.entry.hex()[:16]}"
         found: list[tuple[str, bytes, Path]] = []
         if "carrier.sha256" in names and record.path is not None:
             path = Path(record.path)
-            found.append((path.name, bytes.fromhex(record.content), path))
+            suffix = path.suffix if re.fullmatch(r"\.[A-Za-z0-9]{1,10}", path.suffix) else ""
+            shown = path.name if "carrier.name" in names else f"carrier{suffix}"
+            found.append((shown, bytes.fromhex(record.content), path))
         for entry in files:
             if entry.skipped is None:
                 path = Path(record.path or "") / entry.path
                 found.append((entry.path, entry.sha256, path))
         for name, sha256, path in found:
+            try:
+                place_of(f"{base}/{name}")
+            except MalformedError as error:
+                hint = "leave out --with-carriers, and hand the file over beside the bundle"
+                raise MalformedError(f"no bundle can hold this name: {error}", hint=hint) from error
             source = self._source(sha256, path)
             self._carriers[f"{base}/{name}"] = Digest(source.stat().st_size, sha256)
             self._sources[f"{base}/{name}"] = source
@@ -235,17 +262,16 @@ class Bundler:
             raise NotFoundError(text, hint=hint)
         return path
 
-    def _prove(self, entry: bytes, index: int) -> set[int]:
-        """Write the proofs of one entry; the stamped sizes that cover it."""
-        receipt = first_stamps(entry, index, self._ledger.stamps())
+    def _prove(self, receipt: Receipt) -> set[int]:
+        """Write the proofs of one entry; the sizes they are under: stamped, else the newest."""
         sizes = receipt.sizes or (checkpoint_of(self._ledger.checkpoint()).size,)
         for size in sizes:
-            name = f"proofs/{entry.hex()[:16]}-{size}.tlog-proof"
-            self._files[name] = make_proof(self._ledger, entry, index, size)
+            name = f"proofs/{receipt.entry.hex()[:16]}-{size}.tlog-proof"
+            self._files[name] = make_proof(self._ledger, receipt.entry, receipt.index, size)
         for stamp in receipt.stamps:
             tail = f"{stamp.tsa}-{hashlib.sha256(stamp.response).hexdigest()[:8]}.tsr"
             self._files[f"stamps/{stamp.size}/{tail}"] = stamp.response
-        return set(receipt.sizes)
+        return set(sizes)
 
     def _write_log(self, sizes: Collection[int]) -> None:
         """Checkpoints, consistency between them, the ledger's keys, the TSAs' certificates."""

@@ -18,6 +18,9 @@ PUBLIC_TSAS = (
 )
 """Public authorities that answer without an account (profile ``intl``)."""
 
+DEVELOPMENT_TSAS = 2
+"""How many TSAs of its own a development vault has."""
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,39}")
 
 
@@ -31,7 +34,7 @@ class TsaSetting:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise MalformedError(f"tsa name is {self.name!r}, want {_NAME.pattern}")
-        if not self.url.startswith(("http://", "https://")):
+        if not re.fullmatch(r"https?://[!-~]+", self.url):
             raise MalformedError(f"tsa url is {self.url!r}, want http:// or https://")
 
 
@@ -41,6 +44,7 @@ class Config:
 
     ``wanted``: TSAs that must answer before a stamp is complete. ``keep_limit_bytes``: biggest
     carrier kept without being asked. ``minimum_interval_seconds``: between two stamps.
+    MalformedError if two TSAs have one name, or fewer are there than wanted.
     """
 
     development: bool = False
@@ -50,6 +54,15 @@ class Config:
     tsas: tuple[TsaSetting, ...] = field(
         default_factory=lambda: tuple(TsaSetting(name, url) for name, url in PUBLIC_TSAS)
     )
+
+    def __post_init__(self) -> None:
+        names = [tsa.name for tsa in self.tsas]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise MalformedError(f"two TSAs have the name {min(twice)!r}")
+        there = DEVELOPMENT_TSAS if self.development else len(names)
+        if self.wanted > there:
+            text = f"{self.wanted} TSAs are wanted, and only {there} are there to ask"
+            raise MalformedError(text, hint="name more TSAs, or want fewer")
 
 
 def format_config(config: Config) -> bytes:
@@ -91,8 +104,15 @@ def parse_config(content: bytes) -> Config:
             table, "minimum_interval_seconds", defaults.minimum_interval_seconds, 0
         ),
         keep_limit_bytes=_whole(table, "keep_limit_bytes", defaults.keep_limit_bytes, 0),
-        tsas=tuple(TsaSetting(str(tsa["name"]), str(tsa["url"])) for tsa in tsas),
+        tsas=tuple(_tsa(tsa) for tsa in tsas),
     )
+
+
+def _tsa(table: dict[str, Any]) -> TsaSetting:  # Any: what TOML may hold
+    name, url = table["name"], table["url"]
+    if not isinstance(name, str) or not isinstance(url, str):
+        raise MalformedError("each [[tsa]] has a name and a url, both texts")
+    return TsaSetting(name, url)
 
 
 def _whole(table: dict[str, Any], name: str, default: int, least: int) -> int:

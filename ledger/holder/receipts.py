@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ledger.doors.client import Ledger, Stamp
 from ledger.proof.bundle import format_consistency
+from ledger.record.claims import MAX_NOT_BEFORE
 from ledger.timestamp.token import parse_token
 from ledger.tlog.checkpoint import Checkpoint, parse_checkpoint
 from ledger.tlog.merkle import check_inclusion, leaf_hash, prove_consistency, prove_inclusion
@@ -47,9 +48,13 @@ def first_stamps(entry: bytes, index: int, stamps: Sequence[Stamp]) -> Receipt:
 
 
 def newest_tokens(stamps: Sequence[Stamp]) -> dict[str, bytes]:
-    """The newest bare token of each TSA, as received: what ``not_before`` names."""
-    newest = {stamp.tsa: stamp.response for stamp in stamps}
-    return {tsa: parse_token(response).raw for tsa, response in sorted(newest.items())}
+    """The newest bare token of each TSA, as received: what ``not_before`` names.
+
+    Of more TSAs than ``not_before`` holds, those with the newest.
+    """
+    newest = {stamp.tsa: stamp for stamp in stamps}
+    latest = sorted(newest.values(), key=lambda stamp: stamp.size)[-MAX_NOT_BEFORE:]
+    return {stamp.tsa: parse_token(stamp.response).raw for stamp in latest}
 
 
 def token_digest(token: bytes) -> str:

@@ -12,21 +12,28 @@ Losing it loses the proof: the ledger alone says nothing. Every writer takes a t
 
 import re
 import sqlite3
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ledger.doors.files import read_limited, write_durably
+from ledger.doors.files import durable_writer, make_folder, read_limited, unavailable, write_durably
 from ledger.doors.keys import load_signing_key, make_identity, make_signing_key
 from ledger.doors.sqlite import open_database, transaction, turn
-from ledger.errors import ConflictError, MalformedError, NotFoundError
+from ledger.errors import ConflictError, MalformedError, NotFoundError, UnavailableError
 from ledger.holder.config import Config, format_config, parse_config
 
 SETTINGS = "tallystick.toml"
+UNFINISHED = "unfinished-init"
+"""A file that is there while a vault is being made: what a crash left can be gone on with."""
+
+SCHEMA_VERSION = 1
+MAX_SETTINGS_BYTES = 1 << 20
+"""Far more than a person writes."""
 MAX_MANIFEST_BYTES = 4 << 30
 """A manifest of ten million files is about this big."""
 
@@ -45,6 +52,7 @@ _SCHEMA = (
     "CREATE INDEX IF NOT EXISTS records_queued ON records (number) WHERE idx IS NULL",
     """CREATE TABLE IF NOT EXISTS covers (
         entry BLOB PRIMARY KEY, secret BLOB NOT NULL, idx INTEGER)""",
+    f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
 
 _COLUMNS = (
@@ -79,7 +87,10 @@ class StoredRecord:
 
 
 class Vault:
-    """An open vault; use ``create_vault`` or ``open_vault``."""
+    """An open vault; use ``begin_vault`` or ``open_vault``.
+
+    Every method raises UnavailableError if the disk or the database cannot be asked.
+    """
 
     def __init__(self, folder: Path, config: Config, *, create: bool = False) -> None:
         self.folder = folder
@@ -89,6 +100,9 @@ class Vault:
             with transaction(self._database):
                 for statement in _SCHEMA:
                     self._database.execute(statement)
+        row = self._one("PRAGMA user_version", ())
+        if row != (SCHEMA_VERSION,):
+            raise MalformedError(f"vault has schema {row}, want {SCHEMA_VERSION}")
 
     @property
     def signing_key(self) -> Ed25519PrivateKey:
@@ -111,7 +125,7 @@ class Vault:
 
     def notebooks(self) -> tuple[str, ...]:
         """Names of the notebooks, oldest first."""
-        rows = self._database.execute("SELECT name FROM notebooks ORDER BY created, rowid")
+        rows = self._all("SELECT name FROM notebooks ORDER BY created, rowid", ())
         return tuple(str(row[0]) for row in rows)
 
     def head(self, notebook: str) -> StoredRecord | None:
@@ -175,12 +189,16 @@ class Vault:
         """Records the ledger has not acknowledged yet, oldest first."""
         return self._select("WHERE idx IS NULL ORDER BY number", ())
 
-    def set_index(self, entry: bytes, index: int) -> None:
-        """Note where the ledger put an entry."""
+    def set_indexes(self, indexes: Mapping[bytes, int]) -> None:
+        """Note where the ledger put these entries, all in one transaction.
+
+        If we die before it, they are sent again and the ledger gives the same indexes.
+        """
+        rows = [(index, entry) for entry, index in indexes.items()]
         with transaction(self._database):
-            values = (index, entry)
-            self._database.execute("UPDATE records SET idx = ? WHERE entry = ?", values)
-            self._database.execute("UPDATE covers SET idx = ? WHERE entry = ?", values)
+            for table in ("records", "covers"):
+                sql = f"UPDATE {table} SET idx = ? WHERE entry = ?"  # noqa: S608 - two constants
+                self._database.conn.executemany(sql, rows)
 
     def add_cover(self, entry: bytes, secret: bytes) -> None:
         """Keep a cover entry's secret, so that its index can be accounted for."""
@@ -191,28 +209,54 @@ class Vault:
 
     def queued_covers(self) -> tuple[bytes, ...]:
         """Cover entries the ledger has not acknowledged yet."""
-        rows = self._database.execute("SELECT entry FROM covers WHERE idx IS NULL ORDER BY rowid")
+        rows = self._all("SELECT entry FROM covers WHERE idx IS NULL ORDER BY rowid", ())
         return tuple(bytes(row[0]) for row in rows)
 
+    def has_covers(self) -> bool:
+        """Whether a cover entry was ever made here."""
+        return self._one("SELECT 1 FROM covers LIMIT 1", ()) is not None
+
     def write_lines(self, root: bytes, lines: Sequence[str]) -> None:
-        """Keep a folder's manifest lines under their root."""
+        """Keep a folder's manifest lines under their root; never held twice in memory."""
         path = self.folder / "manifests" / root.hex()
-        if not path.exists():
-            write_durably(path, "\n".join(lines).encode("ascii") + b"\n")
+        with durable_writer(path, overwrite=True) as file:
+            for start in range(0, len(lines), 1024):
+                file.write("".join(f"{line}\n" for line in lines[start : start + 1024]).encode())
 
     def read_lines(self, root: str) -> list[str]:
-        """The manifest lines under ``root`` (hex); NotFoundError if they are missing."""
+        """The manifest lines under ``root`` (hex); NotFoundError if they are missing.
+
+        They are as they were written, or not: whoever relies on them computes the root.
+        """
         content = read_limited(self.folder / "manifests" / root, MAX_MANIFEST_BYTES)
-        return content.decode("ascii").removesuffix("\n").split("\n")
+        try:
+            return content.decode("ascii").removesuffix("\n").split("\n")
+        except UnicodeDecodeError as error:
+            raise MalformedError(f"manifest {root[:16]} of the vault is damaged") from error
 
     def _select(self, clause: str, values: Sequence[str | int | None]) -> tuple[StoredRecord, ...]:
         sql = f"SELECT {_COLUMNS} FROM records {clause}"  # noqa: S608 - clauses are constants here
-        rows = self._database.execute(sql, values)
-        return tuple(StoredRecord(*row) for row in rows)
+        with _asking():
+            rows = self._database.conn.execute(sql, values)
+            return tuple(StoredRecord(*row) for row in rows)
 
     def _one(self, sql: str, values: Sequence[str]) -> tuple[object, ...] | None:
-        row: tuple[object, ...] | None = self._database.execute(sql, values).fetchone()
-        return row
+        rows = self._all(sql, values)
+        return rows[0] if rows else None
+
+    def _all(self, sql: str, values: Sequence[str]) -> list[tuple[Any, ...]]:  # Any: SQLite's types
+        with _asking():
+            return self._database.conn.execute(sql, values).fetchall()
+
+
+@contextmanager
+def _asking() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise UnavailableError(f"the vault could not be asked: {error}") from error
+    except UnicodeEncodeError as error:
+        raise MalformedError("a name is not utf-8, so the vault has nothing of it") from error
 
 
 def _row(record: StoredRecord) -> list[tuple[str, object]]:
@@ -221,28 +265,44 @@ def _row(record: StoredRecord) -> list[tuple[str, object]]:
     return [(name, getattr(record, name)) for name in names]
 
 
-def create_vault(folder: Path, config: Config) -> Vault:
-    """Make a vault in ``folder``; ConflictError if there is one, or the folder holds other files.
+def begin_vault(folder: Path, config: Config) -> Vault:
+    """Begin a vault in ``folder``: keys and database. It is none until ``finish_vault``.
 
-    The settings are written last: a folder without them is no vault, and making one there again
-    goes on where a crash left off.
+    What an interrupted beginning left is gone on with, its keys included. ConflictError if there
+    is a vault, or the folder holds other files; UnavailableError.
     """
-    if (folder / SETTINGS).exists():
-        raise ConflictError(f"there is a vault in {folder} already")
-    known = {"keys", "ledger", "vault.sqlite", "vault.sqlite-wal", "vault.sqlite-shm", "turn.lock"}
-    if folder.exists() and {path.name for path in folder.iterdir()} - known:
-        raise ConflictError(f"{folder} is not empty", hint="choose an empty folder for the vault")
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        if (folder / SETTINGS).exists():
+            hint = "use it, or choose another folder with --vault"
+            raise ConflictError(f"there is a vault in {folder} already", hint=hint)
+        make_folder(folder, mode=0o700)
+        if not (folder / UNFINISHED).exists() and any(folder.iterdir()):
+            hint = "choose an empty folder for the vault"
+            raise ConflictError(f"{folder} is not empty", hint=hint)
+    except OSError as error:
+        raise unavailable("make a vault in", folder, error) from error
+    write_durably(folder / UNFINISHED, b"", overwrite=True)
     for name, make in (("signing.pem", make_signing_key), ("identity.txt", make_identity)):
         if not (folder / "keys" / name).exists():
             make(folder / "keys" / name)
-    vault = Vault(folder, config, create=True)
-    write_durably(folder / SETTINGS, format_config(config))
-    return vault
+    return Vault(folder, config, create=True)
+
+
+def finish_vault(vault: Vault) -> None:
+    """Write the settings, last of all: from here on the folder is a vault."""
+    write_durably(vault.folder / SETTINGS, format_config(vault.config))
+    # If we die here the mark stays, and says nothing any more.
+    (vault.folder / UNFINISHED).unlink(missing_ok=True)
 
 
 def open_vault(folder: Path) -> Vault:
     """Open the vault in ``folder``; NotFoundError if there is none, MalformedError if damaged."""
-    if not (folder / SETTINGS).is_file():
-        raise NotFoundError(f"no vault in {folder}", hint="`tally init` makes one")
-    return Vault(folder, parse_config(read_limited(folder / SETTINGS, 1 << 20)))
+    try:
+        settings = read_limited(folder / SETTINGS, MAX_SETTINGS_BYTES)
+    except NotFoundError as error:
+        hint = "`tally init` makes one; --vault or TALLY_VAULT says where it is"
+        raise NotFoundError(f"no vault in {folder}", hint=hint) from error
+    try:
+        return Vault(folder, parse_config(settings))
+    except MalformedError as error:
+        raise MalformedError(f"{folder / SETTINGS}: {error}", hint=error.hint) from error
