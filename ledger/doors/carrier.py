@@ -71,11 +71,12 @@ def read_carrier(
     """
     try:
         mode = path.lstat().st_mode
-        absolute = path.resolve()
     except OSError as error:
         if is_absent(error):
             raise NotFoundError(f"no such file or folder: {_display(str(path))}") from error
         raise UnavailableError(f"cannot read {path}: {error.strerror}") from error
+    # Unlike Path.resolve, realpath has no error for a link that leads to itself.
+    absolute = Path(os.path.realpath(path))
     if not _is_utf8(str(absolute)):
         hint = "rename it: a record can only hold names that are text"
         raise MalformedError(f"name is not utf-8: {_display(str(absolute))}", hint=hint)
