@@ -27,7 +27,7 @@ from itertools import pairwise
 
 from ledger.errors import MalformedError
 from ledger.record.strict_json import JsonValue, format_json, parse_json
-from ledger.tlog.merkle import MAX_SIZE, Hash
+from ledger.tlog.merkle import MAX_PATH, MAX_SIZE, Hash
 
 INDEX = "bundle.json"
 SUMS = "SHA256SUMS"
@@ -222,12 +222,12 @@ def format_consistency(path: tuple[Hash, ...]) -> bytes:
 
 
 def parse_consistency(content: bytes) -> tuple[Hash, ...]:
-    """The hashes of a consistency file (at most 63, RFC 6962 §2.1.2); MalformedError."""
+    """The hashes of a consistency file (at most MAX_PATH, RFC 6962 §2.1.2); MalformedError."""
     if content and not content.endswith(b"\n"):
         raise MalformedError("consistency file does not end in a newline")
     lines = content.split(b"\n")[:-1]
-    if len(lines) > 64 or any(len(line) != 44 for line in lines):
-        raise MalformedError("consistency file is not at most 64 lines of one hash")
+    if len(lines) > MAX_PATH or any(len(line) != 44 for line in lines):
+        raise MalformedError(f"consistency file is not at most {MAX_PATH} lines of one hash")
     try:
         path = tuple(base64.b64decode(line, validate=True) for line in lines)
     except ValueError as error:

@@ -250,13 +250,13 @@ def check_all_consistency(bundle: Bundle, seen: Mapping[int, SeenCheckpoint]) ->
             lacks: dict[str, str | int] = {"path": path, "size": missing[0]}
             findings.append(Finding("consistency", Outcome.UNCHECKED, "no-checkpoint", lacks))
             continue
+        wanted.discard(path)
         try:
             proof = ConsistencyProof(old, new, parse_consistency(bundle.files[path]))
             check_consistency(proof, seen[old].checkpoint.head, seen[new].checkpoint.head)
         except (MalformedError, VerificationError, ValueError) as error:
             findings.append(_refuted("consistency", "refuted", path, error))
             continue
-        wanted.discard(path)
         values = {"old": old, "new": new}
         findings.append(Finding("consistency", Outcome.PROVEN, "proven", values))
     absent: Sequence[str] = sorted(wanted)

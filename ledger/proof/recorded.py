@@ -203,10 +203,12 @@ class SeenChain:
     names: tuple[str, ...]
 
 
-def read_chains(seen: Sequence[SeenRecord]) -> tuple[list[SeenChain], list[Finding]]:
+def read_chains(seen: Sequence[SeenRecord], total: int) -> tuple[list[SeenChain], list[Finding]]:
     """The chains the records show; a fork or a gap is refuted.
 
-    The index lists the records of a chain in the chain's order, since displays count by it.
+    ``total``: the records the index lists. If one of them is not here, it may be what a gap lacks:
+    then the gap is unchecked. The index lists the records of a chain in the chain's order, since
+    displays count by it.
     """
     chains: dict[str, list[tuple[Link, SeenRecord]]] = {}
     for one in seen:
@@ -225,7 +227,9 @@ def read_chains(seen: Sequence[SeenRecord]) -> tuple[list[SeenChain], list[Findi
             word = str(error).split(":")[0]
             code = word if word in {"fork", "gap"} else "refuted"
             values = {"chain": chain, "reason": str(error)}
-            findings.append(Finding("chain", Outcome.REFUTED, code, values))
+            lost = code == "gap" and len(seen) < total
+            outcome = Outcome.UNCHECKED if lost else Outcome.REFUTED
+            findings.append(Finding("chain", outcome, code, values))
             continue
         good.append(SeenChain(report, tuple(one.name for _, one in links)))
     if not chains:

@@ -173,7 +173,9 @@ class Judge:
         known = (*token.certificates, *self._certificates)
         # Pinned certificates inside a token are anchors as well: else a bundle could hide one that
         # has limits there, and be judged by the anchor above it.
-        anchors = [der for der in known if hashlib.sha256(der).digest() in self._pinned]
+        anchors = [
+            der for der in dict.fromkeys(known) if hashlib.sha256(der).digest() in self._pinned
+        ]
         # What the token embeds of revocation is looked at, so that a bad word is never missed.
         crls, ocsps = token.signed.crls, token.signed.ocsps
         path = check_path(signer, known, anchors, token.gen_time, crls, ocsps)
@@ -181,10 +183,9 @@ class Judge:
         if tsa is None:
             raise VerificationError("no path to a pinned anchor")
         _check_limits(tsa, token, signer)
-        rests_on = _algorithms(token, path)
-        for weak in self._trust.weak:
-            if token.gen_time >= weak.moment and weak.algorithm in rests_on:
-                raise VerificationError(f"weak: {weak.algorithm} by the trust file")
+        weak = {one.algorithm for one in self._trust.weak if token.gen_time >= one.moment}
+        if weak and (used := weak & _algorithms(token, path)):
+            raise VerificationError(f"weak: {min(used)} by the trust file")
         return tsa, path
 
 

@@ -164,7 +164,7 @@ def _check(bundle: Bundle, index: Index, trust: Trust, carriers: Mapping[str, Di
             done.included[one.name] = place
             authentic = bool(done.bounds[one.name].own_upper or vouched & set(sizes))
             done.findings.append(_inclusion(one, place, checkpoints, authentic, trust.k))
-    chains, found = read_chains(done.seen)
+    chains, found = read_chains(done.seen, len(index.records))
     done.bounds = pass_along(done.bounds, chains)
     done.findings += found + [_chain_finding(chain, done) for chain in chains]
     for one in done.seen:
