@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import click
 import platformdirs
 
 from cli.output import hint, talk
@@ -110,13 +111,16 @@ def open_to_read(folder: Path) -> Tally:
 
 
 def _join(vault: Vault, clock: Clock, state: Path | None) -> Tally:
+    _close_with_command(vault.close)
     folder = vault.folder / "ledger"
     ed25519, ml_dsa_44 = load_ledger_keys(folder / "keys.pem")
     raw = (ed25519.public_key().public_bytes_raw(), ml_dsa_44.public_key().public_bytes_raw())
     keys = LedgerKeys(self_certifying_origin(*raw), ed25519, ml_dsa_44)
     store = SqliteStore(folder / "store.sqlite")
+    _close_with_command(store.close)
     name = f"{keys.origin.split('/')[1][:32]}.sqlite"
     guard = Guard((state or state_folder()) / "guards" / name)
+    _close_with_command(guard.close)
     tsas, certificates = _tsas(vault, clock)
     interval = 0 if vault.config.development else vault.config.minimum_interval_seconds
     stamper = Stamper(
@@ -132,6 +136,13 @@ def _join(vault: Vault, clock: Clock, state: Path | None) -> Tally:
         ledger = LocalLedger(store, guard, keys, stamper, certificates)
     anchorer = Anchorer(vault, ledger, clock=clock, random_bytes=secrets.token_bytes)
     return Tally(vault, ledger, anchorer, ledger.closed)
+
+
+def _close_with_command(close: Callable[[], None]) -> None:
+    """Have ``close`` called when the command ends, if this is one."""
+    context = click.get_current_context(silent=True)
+    if context is not None:
+        context.call_on_close(close)
 
 
 def _tsas(vault: Vault, clock: Clock) -> tuple[Sequence[Tsa], Sequence[bytes]]:

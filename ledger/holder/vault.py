@@ -102,7 +102,12 @@ class Vault:
                     self._database.execute(statement)
         row = self._one("PRAGMA user_version", ())
         if row != (SCHEMA_VERSION,):
+            self.close()
             raise MalformedError(f"vault has schema {row}, want {SCHEMA_VERSION}")
+
+    def close(self) -> None:
+        """Close the database. What was added needs no closing to be durable."""
+        self._database.close()
 
     @property
     def signing_key(self) -> Ed25519PrivateKey:

@@ -1,0 +1,245 @@
+"""Anchoring: recorded before it is sent, once, in order; whatever fails, nothing is lost."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ledger.doors.carrier import read_carrier
+from ledger.errors import MalformedError, UnavailableError
+from ledger.holder import anchoring
+from ledger.holder.anchoring import Wish, content_of
+from ledger.holder.config import Config
+from ledger.operator.local import LocalLedger
+from ledger.record.manifest import lines_root
+from ledger.record.record import check_record, parse_record
+from tests.holding import Holding, holding
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[Holding]:
+    with holding(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "资料"
+    (made / "sub").mkdir(parents=True)
+    (made / "a.txt").write_bytes(b"a")
+    (made / "sub" / "第12批.xlsx").write_bytes(b"xlsx")
+    return made
+
+
+def test_file_becomes_a_signed_record_at_the_head_of_a_chain(house: Holding, folder: Path) -> None:
+    anchored = house.anchor(folder / "a.txt", title="配方", stage="idea")
+    record = parse_record(anchored.record.sdjwt)
+    check_record(record)
+    assert anchored.new
+    assert anchored.record.index is None
+    assert record.claims["title"] == "配方"
+    assert record.carrier["name"] == "a.txt"
+    assert record.carrier["media_type"] == "text/plain"
+    assert record.link is not None
+    assert (record.link.seq, record.link.prev) == (1, None)
+    assert "refs" not in record.claims
+
+
+def test_folder_becomes_one_record_over_its_lines(house: Holding, folder: Path) -> None:
+    stored = house.anchor(folder).record
+    assert stored.manifest is not None
+    root, count = lines_root(house.vault.read_lines(stored.manifest))
+    manifest = parse_record(stored.sdjwt).carrier["manifest"]
+    assert manifest == {"root": root.hex(), "count": count}
+    assert count == 2
+
+
+def test_chain_links_each_record_to_the_one_before(house: Holding, folder: Path) -> None:
+    first = house.anchor(folder / "a.txt").record
+    (folder / "a.txt").write_bytes(b"b")
+    second = parse_record(house.anchor(folder / "a.txt").record.sdjwt)
+    other = house.anchor(folder / "a.txt", notebook="other").record
+    assert second.link is not None
+    assert second.link.prev == first.entry.hex()
+    assert second.claims["refs"] == [{"rel": "wasRevisionOf", "entry": first.entry.hex()}]
+    assert (other.seq, other.chain == first.chain) == (1, False)
+
+
+def test_tokens_at_hand_bound_the_next_record_from_below(house: Holding, folder: Path) -> None:
+    assert "not_before" not in parse_record(house.anchor(folder / "a.txt").record.sdjwt).claims
+    house.send()
+    named = parse_record(house.anchor(folder).record.sdjwt).claims["not_before"]
+    assert isinstance(named, list)
+    assert len(named) == 2
+
+
+def test_same_content_makes_no_second_record_unless_asked(house: Holding, folder: Path) -> None:
+    first = house.anchor(folder)
+    (folder / "a.txt").touch()
+    again = house.anchor(folder)
+    assert (again.new, again.record.number) == (False, first.record.number)
+    assert house.anchor(folder, again=True).new
+    (folder / "a.txt").rename(folder / "b.txt")
+    assert house.anchor(folder).new
+
+
+def test_content_tells_names_and_digests_apart(folder: Path) -> None:
+    before = content_of(read_carrier(folder))
+    shutil.copytree(folder, folder.parent / "copy")
+    assert content_of(read_carrier(folder.parent / "copy")) == before
+    (folder / "a.txt").write_bytes(b"b")
+    assert content_of(read_carrier(folder)) != before
+
+
+def test_originals_are_kept_once_and_lost_ones_again(house: Holding, folder: Path) -> None:
+    assert house.anchor(folder).kept == 2
+    assert house.anchor(folder / "a.txt").kept == 0
+    shutil.rmtree(house.vault.folder / "originals")
+    again = house.anchor(folder)
+    assert (again.new, again.kept) == (False, 2)
+    assert house.anchor(folder, notebook="none", keep=False).kept == 0
+
+
+def test_what_is_above_the_limit_is_named_and_kept_only_if_asked(
+    tmp_path: Path, folder: Path
+) -> None:
+    with holding(tmp_path, Config(development=True, keep_limit_bytes=3)) as house:
+        anchored = house.anchor(folder)
+        assert anchored.kept == 1
+        assert anchored.not_kept == (("sub/第12批.xlsx", 4),)
+        assert house.anchor(folder).not_kept == ()
+        assert house.anchor(folder, keep=True).kept == 1
+
+
+def test_carrier_that_changed_since_it_was_read_makes_no_record(
+    house: Holding, folder: Path
+) -> None:
+    carrier = read_carrier(folder)
+    (folder / "a.txt").write_bytes(b"changed")
+    with pytest.raises(UnavailableError, match="changed while it was kept"):
+        house.anchorer.anchor(carrier, Wish("n"))
+    assert house.vault.records() == ()
+
+
+@pytest.mark.parametrize("where", ["above", "itself", "inside", "through a link"])
+def test_vault_is_not_anchored_in_itself(house: Holding, tmp_path: Path, where: str) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    place = {
+        "above": tmp_path,
+        "itself": house.vault.folder,
+        "inside": house.vault.folder / "keys",
+        "through a link": tmp_path / "link" / "vault" / "keys" / "signing.pem",
+    }[where]
+    with pytest.raises(MalformedError, match=r"the vault lies inside|lies inside the vault"):
+        house.anchorer.check(place, Wish("n"))
+    with pytest.raises((MalformedError, UnavailableError)):
+        house.anchor(place)
+    assert house.vault.records() == ()
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        Wish(""),
+        Wish("n" * 1025),
+        Wish("n", title="x" * 1025),
+        Wish("n", title="caf\udce9"),
+        Wish("n", kind="secret"),
+        Wish("n", stage=""),
+        Wish("n", note="x" * (64 * 1024 + 1)),
+    ],
+)
+def test_wish_that_no_record_can_hold_is_refused_before_reading(
+    house: Holding, folder: Path, wish: Wish
+) -> None:
+    with pytest.raises(MalformedError, match="claim"):
+        house.anchorer.check(folder, wish)
+    with pytest.raises(MalformedError, match="claim"):
+        house.anchorer.anchor(read_carrier(folder), wish)
+    assert house.vault.records() == ()
+
+
+def test_names_that_are_one_under_nfc_are_refused_with_a_hint(house: Holding, folder: Path) -> None:
+    for name in ("\u00e9", "e\u0301"):
+        (folder / name).write_bytes(b"")
+    if len(list(folder.iterdir())) < 4:
+        pytest.skip("this file system takes the two names for one")
+    with pytest.raises(MalformedError, match="twice under NFC") as caught:
+        house.anchor(folder)
+    assert caught.value.hint is not None
+    assert house.vault.records() == ()
+
+
+def test_records_are_sent_in_order_and_once(house: Holding, folder: Path) -> None:
+    house.anchorer.cover()
+    numbers = [house.anchor(folder / "a.txt", notebook=f"n{i}").record.number for i in range(3)]
+    assert house.anchorer.send() == 4
+    assert [house.vault.find(str(number)).index for number in numbers] == [1, 2, 3]
+    assert house.anchorer.send() == 0
+
+
+@pytest.mark.parametrize("batch", [1, 2, 1000])
+def test_batches_give_the_same_indexes(
+    house: Holding, folder: Path, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    monkeypatch.setattr(anchoring, "MAX_BATCH", batch)
+    for number in range(3):
+        house.anchor(folder / "a.txt", notebook=f"n{number}")
+    assert house.anchorer.send() == 3
+    assert [record.index for record in house.vault.records()] == [0, 1, 2]
+
+
+def test_what_could_not_be_sent_stays_queued_and_is_sent_later(
+    house: Holding, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*_: object) -> None:
+        raise UnavailableError("no route")
+
+    record = house.anchor(folder).record
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalLedger, "append", unreachable)
+        with pytest.raises(UnavailableError, match="no route"):
+            house.anchorer.send()
+    assert house.vault.queued() == (record,)
+    assert house.anchorer.send() == 1
+    assert house.vault.queued() == ()
+
+
+def test_crash_between_ledger_and_vault_keeps_the_first_index(
+    house: Holding, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.anchor(folder)
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(house.vault), "set_indexes", die)
+        with pytest.raises(KeyboardInterrupt):
+            house.anchorer.send()
+    house.anchor(folder / "a.txt")
+    house.anchorer.send()
+    assert [record.index for record in house.vault.records()] == [0, 1]
+
+
+def test_crash_before_the_record_leaves_nothing_in_the_way(
+    house: Holding, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for step in ("write_lines", "add"):
+        with monkeypatch.context() as patch:
+            patch.setattr(type(house.vault), step, die)
+            with pytest.raises(KeyboardInterrupt):
+                house.anchor(folder)
+        assert house.vault.records() == ()
+    assert house.anchor(folder).record.seq == 1
+
+
+def test_name_of_a_claim_without_value_is_not_in_the_record(house: Holding, folder: Path) -> None:
+    claims = parse_record(house.anchor(folder / "a.txt").record.sdjwt).claims
+    assert not {"title", "label", "note", "stage"} & set(claims)
+    assert replace(Wish("n"), title="t").title == "t"

@@ -1,0 +1,155 @@
+"""Kept originals come back byte for byte; a damaged one is noticed, a changed one not kept."""
+
+import io
+from pathlib import Path
+
+import pyrage
+import pytest
+
+from ledger.doors.carrier import FileCarrier, read_carrier
+from ledger.doors.keys import load_identity, make_identity
+from ledger.errors import ConflictError, NotFoundError, UnavailableError, VerificationError
+from ledger.holder.originals import Originals
+
+
+@pytest.fixture
+def originals(tmp_path: Path) -> Originals:
+    make_identity(tmp_path / "identity")
+    return Originals(tmp_path / "originals", tmp_path / "identity")
+
+
+def digest(path: Path) -> bytes:
+    carrier = read_carrier(path)
+    assert isinstance(carrier, FileCarrier)
+    return carrier.entry.sha256
+
+
+def kept_file(tmp_path: Path) -> Path:
+    [found] = [one for one in (tmp_path / "originals").rglob("*") if one.is_file()]
+    return found
+
+
+@pytest.mark.parametrize("size", [0, 1, 65535, 65536, 65537, 3_000_000])
+def test_original_comes_back_byte_for_byte(tmp_path: Path, originals: Originals, size: int) -> None:
+    source = tmp_path / "source"
+    source.write_bytes((b"\0\r\n\xff" * (size // 4 + 1))[:size])
+    assert originals.keep(source, digest(source))
+    assert originals.has(digest(source))
+    assert not originals.keep(source, digest(source))
+    originals.restore(digest(source), tmp_path / "back")
+    assert (tmp_path / "back").read_bytes() == source.read_bytes()
+
+
+def test_kept_copy_is_age_and_says_nothing(tmp_path: Path, originals: Originals) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"CANARY of the recipe " * 10)
+    originals.keep(source, digest(source))
+    content = kept_file(tmp_path).read_bytes()
+    assert content.startswith(b"age-encryption.org/v1\n")
+    assert b"CANARY" not in content
+    identity = load_identity(tmp_path / "identity")
+    assert pyrage.decrypt(content, [identity]) == source.read_bytes()
+
+
+def test_file_that_changed_since_it_was_read_is_not_kept(
+    tmp_path: Path, originals: Originals
+) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"old")
+    sha256 = digest(source)
+    source.write_bytes(b"new")
+    with pytest.raises(UnavailableError, match="source changed while it was kept"):
+        originals.keep(source, sha256)
+    source.unlink()
+    with pytest.raises(UnavailableError, match=r"cannot keep .*No such file"):
+        originals.keep(source, sha256)
+    assert not originals.has(sha256)
+    assert [one for one in (tmp_path / "originals").rglob("*") if one.is_file()] == []
+
+
+def test_full_disk_keeps_nothing_half(
+    tmp_path: Path, originals: Originals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"content")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(UnavailableError, match="No space left"):
+        originals.keep(source, digest(source))
+    assert not originals.has(digest(source))
+
+
+def test_source_that_fails_in_the_midst_is_told(
+    tmp_path: Path, originals: Originals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Failing(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Path, "open", lambda *_, **__: Failing())
+    monkeypatch.setattr(originals, "_load", pyrage.x25519.Identity.generate)
+    with pytest.raises(UnavailableError, match=r"cannot keep .*Input/output error"):
+        originals.keep(tmp_path / "source", bytes(32))
+
+
+@pytest.mark.parametrize("position", ["header", "middle", "end", "cut", "empty"])
+def test_damaged_copy_is_noticed_and_not_restored(
+    tmp_path: Path, originals: Originals, position: str
+) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(bytes(200_000))
+    originals.keep(source, digest(source))
+    path = kept_file(tmp_path)
+    content = bytearray(path.read_bytes())
+    match position:
+        case "cut":
+            content = content[:-1]
+        case "empty":
+            content = bytearray()
+        case _:
+            place = {"header": 30, "middle": len(content) // 2, "end": len(content) - 1}[position]
+            content[place] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(VerificationError, match="is damaged") as caught:
+        originals.restore(digest(source), tmp_path / "back")
+    assert caught.value.hint is not None
+    assert not (tmp_path / "back").exists()
+
+
+def test_copy_of_another_content_is_noticed(tmp_path: Path, originals: Originals) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).write_text(name)
+        originals.keep(tmp_path / name, digest(tmp_path / name))
+    one, two = (originals._path(digest(tmp_path / name)) for name in ("one", "two"))
+    one.write_bytes(two.read_bytes())
+    with pytest.raises(VerificationError, match="another content"):
+        originals.restore(digest(tmp_path / "one"), tmp_path / "back")
+
+
+def test_copy_encrypted_to_another_is_noticed(tmp_path: Path, originals: Originals) -> None:
+    (tmp_path / "source").write_text("x")
+    originals.keep(tmp_path / "source", digest(tmp_path / "source"))
+    (tmp_path / "identity").unlink()
+    make_identity(tmp_path / "identity")
+    other = Originals(tmp_path / "originals", tmp_path / "identity")
+    with pytest.raises(VerificationError, match="is damaged"):
+        other.restore(digest(tmp_path / "source"), tmp_path / "back")
+
+
+def test_restoring_overwrites_nothing_unless_forced(tmp_path: Path, originals: Originals) -> None:
+    (tmp_path / "source").write_text("x")
+    sha256 = digest(tmp_path / "source")
+    originals.keep(tmp_path / "source", sha256)
+    (tmp_path / "back").write_text("mine")
+    with pytest.raises(ConflictError):
+        originals.restore(sha256, tmp_path / "back")
+    assert (tmp_path / "back").read_text() == "mine"
+    originals.restore(sha256, tmp_path / "back", force=True)
+    assert (tmp_path / "back").read_text() == "x"
+    with pytest.raises(UnavailableError, match="cannot write"):
+        originals.restore(sha256, tmp_path / "back" / "below")
+    with pytest.raises(NotFoundError, match="was not kept"):
+        originals.restore(bytes(32), tmp_path / "none")
