@@ -72,7 +72,7 @@ def make_axis(proven: Sequence[datetime], others: Sequence[datetime]) -> Axis | 
     reach = max(stop - start, _LEAST_SPAN) * _STRETCH
     near = [s for s in map(_seconds, others) if start - reach <= s <= stop + reach]
     start, stop = min([start, *near]), max([stop, *near])
-    pad = max((stop - start) * 0.04, (_LEAST_SPAN - (stop - start)) / 2)
+    pad = max((stop - start) * 0.08, (_LEAST_SPAN - (stop - start)) / 2)
     return Axis(max(_FIRST, start - pad), min(_LAST, stop + pad))
 
 

@@ -35,8 +35,8 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "development": ("Development TSA: proves nothing.", "开发用时间戳：不具证据意义。"),
     "development-why": (
         (
-            "Times below come from a timestamping service made for trying out; whoever runs it sets its"
-            " clock."
+            "Times below come from a timestamping service made for trying out; whoever runs it"
+            " sets its clock."
         ),
         "下列时间来自试用的时间戳服务，其时钟由运行者任意设定。",
     ),
@@ -54,9 +54,10 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "about": ("about", "对象"),
     "finding": ("finding", "内容"),
     "proves": ("proves: ", "表明："),
-    "does-not-prove": ("does not prove: ", "不表明之事："),
+    "does-not-prove": ("does not prove: ", "界限："),
     "records": ("Records", "记录"),
     "record": ("record {}", "记录 {}"),
+    "number": ("no.", "序号"),
     "withheld": ("withheld", "未披露"),
     "name": ("title", "标题"),
     "kind": ("kind, stage", "类别与阶段"),
@@ -66,10 +67,9 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "tsa": ("TSA", "时间戳机构"),
     "file": ("file", "文件"),
     "between": ("time stamped, with accuracy", "时间（含精度）"),
-    "accuracy": ("accuracy", "精度"),
-    "serial": ("serial", "序列号"),
-    "policy": ("policy OID", "策略 OID"),
-    "openssl": ("openssl can verify it", "可用 openssl 核验"),
+    "unnamed": ("a TSA not trusted", "未受信任的机构"),
+    "numbers": ("serial, policy OID, accuracy", "序列号、策略 OID、精度"),
+    "openssl": ("openssl verifiable", "openssl 可核验"),
     "counted": ("counted", "计入"),
     "about-page": ("What was checked, and with what", "核验对象与工具"),
     "tool": ("tool", "工具"),
@@ -78,8 +78,8 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "checked": ("checked at", "核验时间"),
     "limits": (
         (
-            "This page states what was checked and what came of it. It concludes nothing about law, and"
-            " not that something is a trade secret."
+            "This page states what was checked and what came of it. It concludes nothing about law,"
+            " and not that something is a trade secret."
         ),
         "本页仅陈述核验内容及结果，不作法律结论，也不表明某项内容构成商业秘密。",
     ),
@@ -113,9 +113,12 @@ class _Page:
 
     def parts(self) -> Iterator[str]:
         outcome = self.verdict.outcome
+        # What a development TSA "proves" must not shine in the colour of what is proven.
+        doubtful = self.verdict.development and outcome is Outcome.PROVEN
+        shade = Outcome.UNCHECKED if doubtful else outcome
         yield f"<h1>{self.word('title')}</h1>\n"
         yield (
-            f'<p class="headline {outcome.value}">{_SIGNS[outcome]} '
+            f'<p class="headline {shade.value}">{_SIGNS[outcome]} '
             f"{_text(headline(self.verdict, self.language))}</p>\n"
         )
         if any(token.development for token in self.verdict.tokens):
@@ -181,12 +184,12 @@ class _Page:
         yield self.table("findings", ("outcome", "about", "finding"), "".join(bodies))
 
     def finding(self, finding: Finding) -> str:
-        outcome = finding.outcome
+        outcome, said = finding.outcome, _text(say(finding, self.language))
         label = words()["outcomes"][outcome.value][self.language]
         return (
             f'<tr><td class="outcome {outcome.value}">{_SIGNS[outcome]} {_text(label)}</td>'
             f'<td class="record quiet">{self.about(finding)}</td>'
-            f"<td>{_text(say(finding, self.language))}{self.doubt(finding)}</td></tr>\n"
+            f'<td class="long">{said}{self.doubt(finding)}</td></tr>\n'
         )
 
     def about(self, finding: Finding) -> str:
@@ -205,11 +208,10 @@ class _Page:
         return f' <strong class="refuted">{self.word("development")}</strong>'
 
     def records(self) -> Iterator[str]:
-        columns = ("record", "name", "kind", "claimed", "no-earlier", "no-later", "entry")
+        columns = ("number", "name", "kind", "claimed", "no-earlier", "no-later", "entry")
         rows = [self.record(n, one) for n, one in enumerate(self.verdict.records, 1)]
         if rows:
-            table = self.table("records", columns, f"<tbody>{''.join(rows)}</tbody>")
-            yield table.replace(f">{self.word('record')}<", ">#<", 1)
+            yield self.table("records", columns, f"<tbody>{''.join(rows)}</tbody>")
 
     def record(self, number: int, record: RecordBounds) -> str:
         kinds = [term("kind", record.kind, self.language)]
@@ -223,23 +225,25 @@ class _Page:
             f"{self.cell('claimed', claim, 'quiet')}"
             f"{self.cell('no-earlier', self.lower(record.not_before))}"
             f"{self.cell('no-later', self.upper(record.not_after))}"
-            f"{self.cell('entry', f'{index} <code>{_text(record.name)}</code>')}</tr>\n"
+            f"{self.cell('entry', f'{index}<br><code class="time">{_text(record.name)}</code>')}</tr>\n"
         )
 
     def tokens(self) -> Iterator[str]:
-        columns = ("tsa", "between", "accuracy", "serial", "policy", "openssl", "counted")
         rows = "".join(self.token(token) for token in self.verdict.tokens)
         if rows:
+            columns = ("tsa", "between", "numbers", "openssl", "counted")
             yield self.table("tokens", columns, f"<tbody>{rows}</tbody>")
 
     def token(self, token: TokenReport) -> str:
+        name = _text(token.tsa) or self.word("unnamed")
         doubt = f'<br><strong class="refuted">{self.word("development")}</strong>'
-        reason = "" if token.reason is None else f": {_text(token.reason)}"
+        reason = "" if token.reason is None else f"<br>{_text(token.reason)}"
+        accuracy = f"± {token.accuracy / timedelta(seconds=1):g} s"
+        numbers = f"<code>{_text(token.serial)}</code><br><code>{_text(token.policy)}</code>"
         return (
-            f"<tr>{self.cell('tsa', f'{_text(token.tsa)}<br><code>{_text(token.path)}</code>')}"
+            f"<tr>{self.cell('tsa', f'{name}<br><code>{_text(token.path)}</code>')}"
             f"{self.cell('between', _between(token) + (doubt if token.development else ''))}"
-            f"{self.cell('accuracy', f'± {token.accuracy / timedelta(seconds=1):g} s')}"
-            f"{self.cell('serial', _text(token.serial))}{self.cell('policy', _text(token.policy))}"
+            f"{self.cell('numbers', f'{numbers}<br>{accuracy}')}"
             f"{self.cell('openssl', self.yes(token.openssl_verifiable))}"
             f"{self.cell('counted', self.yes(token.counted) + reason)}</tr>\n"
         )
@@ -249,7 +253,7 @@ class _Page:
         checked = f"{_time(format_lower(verdict.checked_at))} ({_text(verdict.clock)})"
         rows = [
             ("checked", checked),
-            ("tool", _text(verdict.tool)),
+            ("tool", f"<code>{_text(verdict.tool)}</code>"),
             ("trust", f"<code>{_text(verdict.trust_sha256)}</code>"),
             ("bundle", f"<code>{_text(verdict.bundle_sha256)}</code>"),
         ]
@@ -266,7 +270,7 @@ def _between(token: TokenReport) -> str:
         lower, upper = token.gen_time - token.accuracy, token.gen_time + token.accuracy
     except OverflowError:
         lower = upper = token.gen_time
-    return f"{_time(format_lower(lower))} – {_time(format_upper(upper))}"
+    return f"{_time(format_lower(lower))} –<br>{_time(format_upper(upper))}"
 
 
 def _time(displayed: str) -> str:

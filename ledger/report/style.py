@@ -11,12 +11,13 @@ STYLE = """
 :root { --ink: #17212b; --pale: #52606d; --line: #cfd6dd; --wash: #f4f6f8; color-scheme: light;
   --proven: #17603a; --refuted: #9b1c1c; --unchecked: #7a4d00; }
 * { box-sizing: border-box; }
-body { margin: 0; background: #fff; color: var(--ink); overflow-wrap: anywhere;
+body { margin: 0; background: #fff; color: var(--ink); overflow-wrap: break-word;
   font: 1rem/1.5 system-ui, "Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei", sans-serif; }
 main { max-width: 62rem; margin: 0 auto; padding: 1.5rem 1.25rem 3rem; }
 h1 { margin: 0 0 1rem; font-size: 1rem; font-weight: 600; color: var(--pale); }
 h2 { margin: 2.25rem 0 .5rem; font-size: 1.15rem; break-after: avoid; }
 p { margin: .5rem 0; }
+code, .long, .headline, dd { overflow-wrap: anywhere; }
 code { font: .85em/1.5 ui-monospace, Consolas, "Liberation Mono", monospace; color: var(--pale); }
 .headline { margin: 0; padding: 1rem 1.25rem; border: 2px solid; border-left-width: .6rem;
   font-size: clamp(1.2rem, 1rem + 1.2vw, 1.75rem); font-weight: 650; line-height: 1.35; }
@@ -39,7 +40,7 @@ tr { break-inside: avoid; }
 .step p { margin: .1rem 0 0; font-size: .9em; font-weight: 400; color: var(--pale); }
 .outcome { white-space: nowrap; font-weight: 600; }
 .record { white-space: nowrap; }
-.time { font-variant-numeric: tabular-nums; }
+.time { white-space: nowrap; font-variant-numeric: tabular-nums; }
 .quiet { color: var(--pale); }
 @media (max-width: 42rem) {
   main { padding: 1rem .8rem 2rem; }
@@ -50,6 +51,7 @@ tr { break-inside: avoid; }
   tr { padding: .4rem 0; border-bottom: 1px solid var(--line); }
   td[data-label]::before { content: attr(data-label) "  "; color: var(--pale); font-weight: 400; }
   td:empty { display: none; }
+  td.outcome, td.record { display: inline-block; }
   .step { padding: 0; } .step th { padding: .5rem; }
 }
 @media print {

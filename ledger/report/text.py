@@ -51,6 +51,8 @@ def _row(finding: Finding, verdict: Verdict, language: Language, colour: bool) -
     number = f" {names.index(finding.record) + 1}" if finding.record in names else ""
     number = number if len(names) > 1 else ""
     text = f"{_pad(outcome, 10)} {_pad(label + number, 20)} {say(finding, language)}"
+    if verdict.development and finding.step.startswith("time."):
+        text += table["headline"]["development"][language]  # no such time stands without it
     return text.replace(outcome, _paint(outcome, _COLOURS[finding.outcome], colour), 1)
 
 

@@ -51,6 +51,7 @@ _WORDS = {
     "tokens": ("{}: {} counted, {} not counted", "{}：计入 {}，未计入 {}"),
     "development": ("development TSA: proves nothing", "开发用时间戳：不具证据意义"),
     "others": ("other TSAs", "其他时间戳机构"),
+    "unnamed": ("TSAs not trusted", "未受信任的机构"),
     "more": ("and {} more records, in the table", "另有 {} 项记录，见表"),
     "key-bar": ("between the bounds", "上下限之间"),
     "key-hatch": ("record withheld", "未披露的记录"),
@@ -61,10 +62,10 @@ _WORDS = {
 
 _DEFS = (
     "<defs>"
-    f'<linearGradient id="timeline-from"><stop offset="0" stop-color="{_BAR}" stop-opacity="0"/>'
-    f'<stop offset="0.7" stop-color="{_BAR}"/></linearGradient>'
-    f'<linearGradient id="timeline-on"><stop offset="0.3" stop-color="{_BAR}"/>'
-    f'<stop offset="1" stop-color="{_BAR}" stop-opacity="0"/></linearGradient>'
+    '<linearGradient id="timeline-from"><stop offset="0" stop-color="#ffffff"/>'
+    '<stop offset="0.8" stop-color="#ffffff" stop-opacity="0"/></linearGradient>'
+    '<linearGradient id="timeline-on"><stop offset="0.2" stop-color="#ffffff" stop-opacity="0"/>'
+    '<stop offset="1" stop-color="#ffffff"/></linearGradient>'
     '<pattern id="timeline-hatch" width="6" height="6" patternUnits="userSpaceOnUse"'
     ' patternTransform="rotate(45)"><rect width="6" height="6" fill="#ffffff"/>'
     f'<rect width="2" height="6" fill="{_INK}"/></pattern></defs>'
@@ -84,6 +85,7 @@ def draw_timeline(verdict: Verdict, language: Language) -> str:
         more = picture.word("more").format(len(verdict.records) - MAX_ROWS)
         parts.append(_text(_LEFT, y + 14, more, size=12, fill=_PALE))
         y += 24
+    y += 10
     for name, tokens in _by_tsa(verdict.tokens, picture.word("others")):
         parts += picture.tsa(y, name, tokens)
         y += _TSA_ROW
@@ -187,16 +189,12 @@ class _Picture:
         stop = _RIGHT if upper is None else self.x(upper)
         clash = start > stop
         start, stop = _at_least(min(start, stop), max(start, stop))
-        fill = "timeline-from" if lower is None else "timeline-on" if upper is None else None
-        fill = _BAR if fill is None else f"url(#{fill})"
-        fill = fill if record.opened else "url(#timeline-hatch)"
         if clash:
             yield _line(start, y + 7, stop, y + 7, _CLAIM, 2, dash="4 3")
         else:
-            yield (
-                f'<rect x="{start:.1f}" y="{y}" width="{stop - start:.1f}" height="14"'
-                f' fill="{fill}"/>'
-            )
+            yield _rect(start, stop, y, _BAR if record.opened else "url(#timeline-hatch)")
+        if lower is None or upper is None:
+            yield _rect(start, stop, y, f"url(#timeline-{'from' if lower is None else 'on'})")
         for bound, x, side in ((lower, start, 1), (upper, stop, -1)):
             if bound is None:
                 yield _path(f"M{x + side * 8:.1f} {y + 1}l{-side * 7} 6l{side * 7} 6", _PALE)
@@ -213,7 +211,8 @@ class _Picture:
 
     def tsa(self, y: float, name: str, tokens: Sequence[TokenReport]) -> Iterator[str]:
         counted = sum(token.counted for token in tokens)
-        label = self.word("tokens").format(_cut(safe(name), 40), counted, len(tokens) - counted)
+        shown = _cut(safe(name), 40) or self.word("unnamed")
+        label = self.word("tokens").format(shown, counted, len(tokens) - counted)
         if any(token.development for token in tokens):
             label += f" · {self.word('development')}"
         yield f"<g><title>{_escape(label)}</title>"
@@ -299,6 +298,11 @@ def _line(
         f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{stroke}"'
         f' stroke-width="{width}" stroke-dasharray="{dash}"/>'
     )
+
+
+def _rect(start: float, stop: float, y: float, fill: str) -> str:
+    width = stop - start
+    return f'<rect x="{start:.1f}" y="{y:.1f}" width="{width:.1f}" height="14" fill="{fill}"/>'
 
 
 def _path(steps: str, stroke: str) -> str:
