@@ -218,6 +218,7 @@ class _Page:
         kinds.append(term("stage", record.stage, self.language))
         title = _text(record.title or "") if record.opened else self.word("withheld")
         claim = "" if record.claimed_time is None else _time(format_lower(record.claimed_time))
+        name = f'<code class="time">{_text(record.name)}</code>'
         index = "" if record.index is None else str(record.index)
         return (
             f'<tr><td class="outcome">{number}</td>{self.cell("name", title)}'
@@ -225,7 +226,7 @@ class _Page:
             f"{self.cell('claimed', claim, 'quiet')}"
             f"{self.cell('no-earlier', self.lower(record.not_before))}"
             f"{self.cell('no-later', self.upper(record.not_after))}"
-            f"{self.cell('entry', f'{index}<br><code class="time">{_text(record.name)}</code>')}</tr>\n"
+            f"{self.cell('entry', f'{index}<br>{name}')}</tr>\n"
         )
 
     def tokens(self) -> Iterator[str]:
