@@ -110,7 +110,10 @@ def make_folder(folder: Path, mode: int = 0o777) -> None:
         missing.append(folder)
         folder = folder.parent
     for one in reversed(missing):
-        one.mkdir(mode=mode, exist_ok=True)
+        try:
+            one.mkdir(mode=mode, exist_ok=True)
+        except FileExistsError as error:
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), one) from error
         sync_folder(one.parent)
 
 
