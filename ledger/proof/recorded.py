@@ -4,11 +4,12 @@ The entry stands in ``bundle.json`` and is recomputed here from the record, so t
 two halves is checked on its own; the Merkle leaf is then made from the recomputed bytes.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ledger.errors import LedgerError, MalformedError, VerificationError
-from ledger.proof.bundle import Bundle, Digest, Index, place_of
+from ledger.proof.bundle import Bundle, Digest, Index
 from ledger.proof.trust import Trust
 from ledger.proof.verdict import Finding, Outcome
 from ledger.record.chain import ChainReport, check_chain
@@ -137,14 +138,12 @@ class GivenCarrier:
 
 def carriers_inside(bundle: Bundle) -> list[GivenCarrier]:
     """The carriers that came in the bundle, each with the record under which it stands."""
-    given = []
-    for path, digest in sorted(bundle.carriers.items()):
-        try:
-            fields = place_of(path).fields
-        except MalformedError:
-            continue  # the check of the index has refused it
-        given.append(GivenCarrier(fields["path"], digest, fields["entry"]))
-    return given
+    digests = {
+        path: Digest(len(content), hashlib.sha256(content).digest())
+        for path, content in bundle.files.items()
+    } | dict(bundle.carriers)
+    placed = Bundle(dict.fromkeys(digests, b""), {}).of_kind("carrier")
+    return [GivenCarrier(fields["path"], digests[path], fields["entry"]) for path, fields in placed]
 
 
 def check_carriers(

@@ -135,9 +135,18 @@ def test_a_file_about_a_record_that_is_not_listed_is_refuted(bundle: Bundle) -> 
 
 
 def test_an_unlisted_or_unsafe_carrier_is_refuted_and_never_raises(bundle: Bundle) -> None:
-    for path in ("carriers/x", "carriers/x/y", "carriers/../y", "carriers/0123456789abcdef/y"):
+    record = path_of(bundle, "record")
+    for path in ("carriers/x", "carriers/x/y", "carriers/../y", "checkpoints/0", record, INDEX):
         carriers = {**bundle.carriers, path: digest_of(b"")}
         assert codes(judge(Bundle(bundle.files, carriers)), "index") == ["unlisted"]
+
+
+def test_a_carrier_held_in_memory_is_checked_like_any_other(bundle: Bundle) -> None:
+    path = next(path for path in bundle.carriers if path.endswith("notes.txt"))
+    left = {name: held for name, held in bundle.carriers.items() if name != path}
+    for content, code in ((FILES["notes.txt"], "line"), (b"other", "no-match")):
+        held = rebuilt(Bundle({**bundle.files, path: content}, left), {})
+        assert code in codes(judge(held), "carrier")
 
 
 def test_a_changed_file_is_refuted_at_the_index(bundle: Bundle) -> None:
