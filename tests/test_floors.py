@@ -30,7 +30,7 @@ ORDER: Mapping[str, str] = {
     "ledger/tlog": "text signature merkle tile note checkpoint proof policy",
     "ledger/record": "strict_json rfc4648 vocabulary claims sdjwt record manifest chain",
     "ledger/timestamp": "der request algorithms cms token path",
-    "ledger/proof": "verdict bundle trust recorded logged stamps bounds verify attack",
+    "ledger/proof": "verdict bundle trust roots recorded logged stamps bounds verify attack",
     "ledger/doors": "files sqlite keys http carrier client",
     "ledger/operator": (
         "store/protocol store/memory store/sqlite"
