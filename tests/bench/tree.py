@@ -4,12 +4,11 @@ merkletools 1.0.3 needs ``pip install --no-deps merkletools`` (its dependency py
 on Python 3.11 and later); it computes another tree, so only the cost is compared, not the root.
 """
 
+import importlib.util
 import os
+import sys
 import time
 from collections.abc import Callable
-
-import importlib.util
-import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
