@@ -37,7 +37,7 @@ def der_of(content: bytes) -> bytes:
 
 def comment_above(tsa: TrustedTsa) -> str:
     """What the default trust file says before the table of this TSA."""
-    before = default_trust().decode().split(f'name = "{tsa.name}"')[0]
+    before = default_trust().decode().split(f'anchor = "{tsa.anchor.hex()}"')[0]
     return before.rpartition("\n\n")[2]
 
 
