@@ -138,10 +138,10 @@ class GivenCarrier:
 
 def carriers_inside(bundle: Bundle) -> list[GivenCarrier]:
     """The carriers that came in the bundle, each with the record under which it stands."""
-    digests = {
-        path: Digest(len(content), hashlib.sha256(content).digest())
-        for path, content in bundle.files.items()
-    } | dict(bundle.carriers)
+    digests = dict(bundle.carriers)
+    for path, _ in bundle.of_kind("carrier"):  # a small bundle may have been read whole
+        content = bundle.files[path]
+        digests.setdefault(path, Digest(len(content), hashlib.sha256(content).digest()))
     placed = Bundle(dict.fromkeys(digests, b""), {}).of_kind("carrier")
     return [GivenCarrier(fields["path"], digests[path], fields["entry"]) for path, fields in placed]
 

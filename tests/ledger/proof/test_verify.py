@@ -6,7 +6,7 @@ import pytest
 
 from ledger.proof.bundle import INDEX, Bundle, Digest, make_index, parse_index
 from ledger.proof.trust import Trust
-from ledger.proof.verdict import STEPS, Finding, Outcome, headline
+from ledger.proof.verdict import STEPS, Finding, Outcome, Verdict, headline
 from ledger.proof.verify import REQUIRED, verify
 from ledger.tlog.policy import parse_policy
 from tests.ledger.proof.conftest import FILES
@@ -25,6 +25,12 @@ from tests.ledger.proof.world import (
     untouched_index,
     with_records,
 )
+
+
+@pytest.fixture(scope="module")
+def plain(bundle: Bundle) -> Verdict:
+    """The verdict on the bundle as it is."""
+    return judge(bundle)
 
 
 def test_a_whole_bundle_is_proven(bundle: Bundle) -> None:
@@ -174,8 +180,7 @@ def test_a_bundle_whose_index_forgets_its_records_is_not_proven(bundle: Bundle) 
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_what_the_trust_file_requires_decides(bundle: Bundle, step: str) -> None:
-    plain = judge(bundle)
+def test_what_the_trust_file_requires_decides(bundle: Bundle, plain: Verdict, step: str) -> None:
     verdict = judge(bundle, replace(TRUST, require=(step,)))
     found = of_step(verdict, step)
     assert found
