@@ -24,7 +24,7 @@ from cli.output import (
 from ledger.doors.carrier import FileCarrier, read_carrier
 from ledger.doors.client import StampReport
 from ledger.errors import LedgerError
-from ledger.holder.anchoring import Anchored, Wish, files_of
+from ledger.holder.anchoring import Anchored, Wish
 from ledger.record.vocabulary import terms
 
 DEFAULT_NOTEBOOK = "notebook"
@@ -106,12 +106,14 @@ def _anchor(tally: Tally, path: str, wish: Wish, skip_unreadable: bool) -> _Done
     tally.anchorer.check(Path(path), wish)
     with reading_progress(f"reading {path}") as progress:
         carrier = read_carrier(Path(path), skip_unreadable=skip_unreadable, progress=progress)
-    files = files_of(carrier)
-    count, size = len(files), sum(entry.size for _, entry in files)
-    del files
-    total = 1 if isinstance(carrier, FileCarrier) else len(carrier.entries)
+    entries = (carrier.entry,) if isinstance(carrier, FileCarrier) else carrier.entries
+    skipped = sum(entry.skipped is not None for entry in entries)
     return _Done(
-        carrier.path, tally.anchorer.anchor(carrier, wish), count, size, skipped=total - count
+        path=carrier.path,
+        anchored=tally.anchorer.anchor(carrier, wish),
+        files=len(entries) - skipped,
+        size=sum(entry.size for entry in entries),
+        skipped=skipped,
     )
 
 

@@ -1,5 +1,6 @@
 """``tally demo``: from a folder to a verdict, then five forgeries, each caught by name."""
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -57,6 +58,8 @@ def demo(path: str | None, language: str) -> int:
 
     Everything is made in a new temporary folder; yours is only read.
     """
+    if path is not None and not os.path.lexists(path):
+        raise NotFoundError(f"no such file or folder: {path}")
     work = Path(tempfile.mkdtemp(prefix="tallystick-demo-"))
     clock = _Clock(None if path else STEPS[0][1])
     tally = make_tally(work / "vault", Config(development=True), clock=clock, state=work / "state")
@@ -74,10 +77,10 @@ def demo(path: str | None, language: str) -> int:
     page = work / "verdict.html"
     write_durably(page, format_html(verdict, spoken).encode("utf-8"), mode=0o644)
     result(f"\nthe same as a page, with its picture: {page}")
-    _openssl(work, plan.bundle)
+    agreed = _openssl(work, plan.bundle)
     result("\nfive forgeries, each with its list of files made anew:")
     caught = _forge(work, plan, trust, spoken)
-    if verdict.outcome is not Outcome.PROVEN or not caught:
+    if verdict.outcome is not Outcome.PROVEN or not agreed or not caught:
         talk("the demo did not go as it must: please report it")
         return EXIT_REFUTED
     result(f"\nall of it lies in {work}")
@@ -127,8 +130,8 @@ def _bundle(tally: Tally, work: Path, chosen: str) -> Plan:
     return plan
 
 
-def _openssl(work: Path, bundle: Bundle) -> None:
-    """Check one token with openssl alone, and print the line that does it."""
+def _openssl(work: Path, bundle: Bundle) -> bool:
+    """Check one token with openssl alone, if it is here; False if it does not hold."""
     folder = work / "bundle"
     shutil.unpack_archive(work / "bundle.zip", folder)
     readme = bundle.files["README.txt"].decode("utf-8").replace("\\\n", " ")
@@ -137,10 +140,12 @@ def _openssl(work: Path, bundle: Bundle) -> None:
     result(f"\nwithout our software, in {folder}:\n  {' '.join(words)}")
     if shutil.which("openssl") is None:
         talk("openssl is not installed here, so this line was not run")
-        return
+        return True
     # The words come from the README this process has just made.
     ran = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603
-    result(f"  {(ran.stdout + ran.stderr).strip().splitlines()[-1]}")
+    said = ran.stdout if ran.returncode == 0 else ran.stderr
+    result(f"  {(said.strip() or 'openssl said nothing').splitlines()[-1]}")
+    return ran.returncode == 0
 
 
 def _forge(work: Path, plan: Plan, trust: Path, language: Language) -> bool:

@@ -10,7 +10,8 @@ import mimetypes
 import os
 import platform
 import re
-from collections.abc import Callable, Mapping, Sequence
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -23,13 +24,16 @@ from ledger.holder.originals import Originals
 from ledger.holder.receipts import newest_tokens, token_digest
 from ledger.holder.vault import StoredRecord, Vault
 from ledger.record.claims import check_claim, format_time
-from ledger.record.manifest import FileEntry, lines_root, make_lines
+from ledger.record.manifest import FileEntry, make_lines
 from ledger.record.record import cover_entry, entry_of, issue_record
 from ledger.record.sdjwt import RandomBytes, format_sdjwt
 from ledger.record.strict_json import JsonValue
 
 MAX_BATCH = 1000
 """Entries sent to the ledger in one call."""
+
+LINES_AT_ONCE = 4096
+"""Manifest lines held in memory: each is as big as all else that is known of its file."""
 
 _MEDIA_TYPE = re.compile(r"[a-z0-9.+-]{1,64}/[a-z0-9.+-]{1,64}")
 
@@ -167,16 +171,24 @@ class Anchorer:
             if _MEDIA_TYPE.fullmatch(media_type):
                 claims["media_type"] = media_type
             return claims, None
-        try:
-            lines = make_lines(carrier.entries, self._random_bytes)
-        except MalformedError as error:
-            hint = "two such names are one file on some systems: rename one"
-            raise MalformedError(str(error), hint=hint) from error
-        root, count = lines_root(lines)
-        self._vault.write_lines(root, lines)
+        root, count = self._vault.write_lines(self._lines(carrier.entries))
         manifest: dict[str, JsonValue] = {"root": root.hex(), "count": count}
         size = sum(entry.size for entry in carrier.entries)
         return {"name": carrier.path.name or "/", "size": size, "manifest": manifest}, root.hex()
+
+    def _lines(self, entries: Sequence[FileEntry]) -> Iterator[list[str]]:
+        """The manifest lines of ``entries``, which are in order of path, some at a time."""
+        # make_lines sees only the names it is given: those alike in two batches are found here.
+        seen: set[str] = set()
+        for entry in entries:
+            name = unicodedata.normalize("NFC", entry.path)
+            if name in seen:
+                hint = "two such names are one file on some systems: rename one"
+                raise MalformedError(f"path {name!r} is there twice under NFC", hint=hint)
+            seen.add(name)
+        del seen
+        for start in range(0, len(entries), LINES_AT_ONCE):
+            yield make_lines(entries[start : start + LINES_AT_ONCE], self._random_bytes)
 
     def _issue(
         self,
@@ -245,8 +257,11 @@ def content_of(carrier: FileCarrier | FolderCarrier) -> str:
     return digest.hexdigest()
 
 
-def files_of(carrier: FileCarrier | FolderCarrier) -> Sequence[tuple[Path, FileEntry]]:
+def files_of(carrier: FileCarrier | FolderCarrier) -> Iterator[tuple[Path, FileEntry]]:
     """Each file that was read, with where it lies on disk."""
     if isinstance(carrier, FileCarrier):
-        return [(carrier.path, carrier.entry)]
-    return [(carrier.path / one.path, one) for one in carrier.entries if one.skipped is None]
+        yield carrier.path, carrier.entry
+        return
+    for one in carrier.entries:
+        if one.skipped is None:
+            yield carrier.path / one.path, one

@@ -12,7 +12,7 @@ Losing it loses the proof: the ledger alone says nothing. Every writer takes a t
 
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -21,15 +21,26 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ledger.doors.files import durable_writer, make_folder, read_limited, unavailable, write_durably
+from ledger.doors.files import (
+    durable_writer,
+    make_folder,
+    read_limited,
+    sync_folder,
+    unavailable,
+    write_durably,
+)
 from ledger.doors.keys import load_signing_key, make_identity, make_signing_key
 from ledger.doors.sqlite import open_database, transaction, turn
 from ledger.errors import ConflictError, MalformedError, NotFoundError, UnavailableError
 from ledger.holder.config import Config, format_config, parse_config
+from ledger.tlog.merkle import Hash, leaf_hash, root_of_leaves
 
 SETTINGS = "tallystick.toml"
 UNFINISHED = "unfinished-init"
 """A file that is there while a vault is being made: what a crash left can be gone on with."""
+
+DRAFT = "draft"
+"""A manifest while it is written: its name, the root, is known at the end."""
 
 SCHEMA_VERSION = 1
 MAX_SETTINGS_BYTES = 1 << 20
@@ -221,12 +232,26 @@ class Vault:
         """Whether a cover entry was ever made here."""
         return self._one("SELECT 1 FROM covers LIMIT 1", ()) is not None
 
-    def write_lines(self, root: bytes, lines: Sequence[str]) -> None:
-        """Keep a folder's manifest lines under their root; never held twice in memory."""
-        path = self.folder / "manifests" / root.hex()
-        with durable_writer(path, overwrite=True) as file:
-            for start in range(0, len(lines), 1024):
-                file.write("".join(f"{line}\n" for line in lines[start : start + 1024]).encode())
+    def write_lines(self, batches: Iterable[Sequence[str]]) -> tuple[Hash, int]:
+        """Keep a folder's manifest lines under their root; root and count.
+
+        The lines come in batches and are not held: of each only its hash stays in memory.
+        """
+        folder = self.folder / "manifests"
+        leaves: list[Hash] = []
+        with durable_writer(folder / DRAFT, overwrite=True) as file:
+            for lines in batches:
+                rows = [line.encode("ascii") for line in lines]
+                file.write(b"\n".join([*rows, b""]))
+                leaves += map(leaf_hash, rows)
+        root = root_of_leaves(leaves)
+        # If we die before this line, the draft is written over by the next manifest.
+        try:
+            (folder / DRAFT).replace(folder / root.hex())
+            sync_folder(folder)
+        except OSError as error:
+            raise unavailable("write", folder / root.hex(), error) from error
+        return root, len(leaves)
 
     def read_lines(self, root: str) -> list[str]:
         """The manifest lines under ``root`` (hex); NotFoundError if they are missing.

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from ledger.doors.carrier import read_carrier
+from ledger.doors.carrier import FolderCarrier, read_carrier
 from ledger.errors import MalformedError, UnavailableError
 from ledger.holder import anchoring
 from ledger.holder.anchoring import Wish, content_of
 from ledger.holder.config import Config
 from ledger.operator.local import LocalLedger
-from ledger.record.manifest import lines_root
+from ledger.record.manifest import FileEntry, lines_root, parse_line
 from ledger.record.record import check_record, parse_record
 from tests.holding import Holding, holding
 
@@ -22,6 +22,12 @@ from tests.holding import Holding, holding
 def house(tmp_path: Path) -> Iterator[Holding]:
     with holding(tmp_path) as made:
         yield made
+
+
+def read_folder(path: Path) -> tuple[FileEntry, ...]:
+    carrier = read_carrier(path)
+    assert isinstance(carrier, FolderCarrier)
+    return carrier.entries
 
 
 @pytest.fixture
@@ -54,6 +60,25 @@ def test_folder_becomes_one_record_over_its_lines(house: Holding, folder: Path) 
     manifest = parse_record(stored.sdjwt).carrier["manifest"]
     assert manifest == {"root": root.hex(), "count": count}
     assert count == 2
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3, 7])
+def test_lines_made_in_batches_are_one_manifest(
+    house: Holding, folder: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    for name in ("é", "ä", "z", "a", "中", "a1"):
+        (folder / name).write_text(name)
+    monkeypatch.setattr(anchoring, "LINES_AT_ONCE", at_once)
+    stored = house.anchor(folder).record
+    assert stored.manifest is not None
+    lines = house.vault.read_lines(stored.manifest)
+    entries = [parse_line(line) for line in lines]
+    assert entries == list(read_folder(folder))
+    assert lines_root(lines) == (bytes.fromhex(stored.manifest), 8)
+    (folder / "e\u0301").write_text("another")
+    if len(list(folder.iterdir())) == 9:
+        with pytest.raises(MalformedError, match="twice under NFC"):
+            house.anchor(folder)
 
 
 def test_chain_links_each_record_to_the_one_before(house: Holding, folder: Path) -> None:

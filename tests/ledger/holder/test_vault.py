@@ -19,6 +19,7 @@ from ledger.holder.vault import (
     finish_vault,
     open_vault,
 )
+from ledger.record.manifest import lines_root
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CONFIG = Config(development=True)
@@ -201,13 +202,15 @@ def test_name_that_is_not_text_is_refused(vault: Vault) -> None:
 
 def test_lines_are_kept_as_they_are_and_damage_is_told(vault: Vault) -> None:
     lines = [f"line{number}" for number in range(3000)]
-    vault.write_lines(b"\1" * 32, lines)
-    assert vault.read_lines("01" * 32) == lines
+    root, count = vault.write_lines([lines[:1000], lines[1000:]])
+    assert (root, count) == lines_root(lines)
+    assert vault.read_lines(root.hex()) == lines
+    assert [path.name for path in (vault.folder / "manifests").iterdir()] == [root.hex()]
     with pytest.raises(NotFoundError):
         vault.read_lines("02" * 32)
-    (vault.folder / "manifests" / ("01" * 32)).write_bytes(b"\xff")
+    (vault.folder / "manifests" / root.hex()).write_bytes(b"\xff")
     with pytest.raises(MalformedError, match="damaged"):
-        vault.read_lines("01" * 32)
+        vault.read_lines(root.hex())
 
 
 def test_second_schema_is_not_opened(vault: Vault) -> None:
