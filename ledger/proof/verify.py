@@ -239,18 +239,16 @@ def _judge_tokens(
         if size not in checkpoints:
             values = {"path": path, "reason": f"checkpoints/{size} cannot be used"}
             findings.append(Finding("stamp", Outcome.UNCHECKED, "not-counted", values))
-        elif hashlib.sha256(content).hexdigest()[:8] != fields["hash"]:
-            findings.append(_misnamed("stamp", path))
         else:
             over = checkpoints[size].signed_file
-            judged.append(judge.judge_stamp(path, fields["tsa"], size, content, over))
+            one = judge.judge_stamp(path, fields["tsa"], size, content, over)
+            judged.append(_named_rightly("stamp", path, content, fields["hash"], one))
     stamps = [one.counted for one in judged if one.counted is not None]
     for path, fields in bundle.of_kind("not-before"):
         content = bundle.files[path]
-        if hashlib.sha256(content).hexdigest() != fields["hash"]:
-            findings.append(_misnamed("time.not-before", path))
-            continue
-        judged.append(one := judge.judge_not_before(path, content))
+        one = judge.judge_not_before(path, content)
+        one = _named_rightly("time.not-before", path, content, fields["hash"], one)
+        judged.append(one)
         if one.counted is not None:
             named[fields["hash"]] = one.counted
     findings += [finding for one in judged for finding in one.findings]
@@ -261,9 +259,16 @@ def _judge_tokens(
     return stamps, named, list(once.values()), reports
 
 
-def _misnamed(step: str, path: str) -> Finding:
+def _named_rightly(step: str, path: str, content: bytes, named: str, judged: Judged) -> Judged:
+    """``judged``, if the token's name begins its hash; else what is refuted, and that it does not.
+
+    A token that was tampered with is so told by what broke, before its name.
+    """
+    if hashlib.sha256(content).hexdigest().startswith(named):
+        return judged
     values = {"path": path, "reason": "its name is not the hash of its bytes"}
-    return Finding(step, Outcome.REFUTED, "malformed", values)
+    refuted = [one for one in judged.findings if one.outcome is Outcome.REFUTED]
+    return Judged((*refuted, Finding(step, Outcome.REFUTED, "malformed", values)), None, None)
 
 
 def _named_tokens(one: SeenRecord) -> list[str]:
