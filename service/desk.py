@@ -191,7 +191,7 @@ def serve_desk(
     announce: Callable[[str], None],
 ) -> None:
     """Serve the page until Ctrl-C, after its address was announced. UnavailableError: no port."""
-    token = secrets.token_urlsafe(32)
+    token = secrets.token_hex(32)
     with tempfile.TemporaryDirectory(prefix="tallystick-desk-") as folder:
         server = make_desk_server(
             check, token=token, port=port, folder=Path(folder), limit_bytes=limit_bytes
@@ -204,7 +204,10 @@ def serve_desk(
 
 
 class _Quiet(WSGIRequestHandler):
-    """Logs no request: the address holds the token."""
+    """Logs no request, since the address holds the token, and names no versions."""
+
+    server_version = "tally"
+    sys_version = ""
 
     def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 - werkzeug's name
         pass

@@ -24,7 +24,7 @@ _SECONDS = (
     *(n * _HOUR for n in (1, 2, 3, 6, 12)),
     *(n * _DAY for n in (1, 2, 7, 14)),
 )
-_MONTHS = (1, 2, 3, 6, 12, 24, 60, 120, 240, 600, 1200, 2400, 6000, 12000)
+_MONTHS = (1, 2, 3, 6, 12, 24, 60, 120, 240, 600, 1200, 2400, 6000, 12000, 60000)
 _MONTH_SECONDS = 30.4 * _DAY
 
 _FIRST = (datetime.min.replace(tzinfo=UTC) - EPOCH).total_seconds()

@@ -136,11 +136,15 @@ class _Page:
         yield self.colophon()
 
     def summary(self) -> str:
+        """The bounds and what they rest on. Where anything is refuted, no time stands up here."""
         verdict = self.verdict
+        upper, first, lower = verdict.not_after, verdict.first_not_after, verdict.not_before
+        if verdict.outcome is Outcome.REFUTED:
+            upper = first = lower = None
         rows = [
-            ("no-later", self.upper(verdict.not_after)),
-            ("first", self.upper(verdict.first_not_after)),
-            ("no-earlier", self.lower(verdict.not_before)),
+            ("no-later", self.upper(upper)),
+            ("first", self.upper(first)),
+            ("no-earlier", self.lower(lower)),
             ("independent", self.yes(verdict.independent)),
             ("compared", self.yes(verdict.carrier_checked)),
         ]
@@ -271,7 +275,7 @@ def _between(token: TokenReport) -> str:
         lower, upper = token.gen_time - token.accuracy, token.gen_time + token.accuracy
     except OverflowError:
         lower = upper = token.gen_time
-    return f"{_time(format_lower(lower))} –<br>{_time(format_upper(upper))}"
+    return f"{_time(format_lower(lower) + ' –')}<br>{_time(format_upper(upper))}"
 
 
 def _time(displayed: str) -> str:
