@@ -45,7 +45,7 @@ def read_carriers(paths: Sequence[Path], bundle: Bundle) -> dict[str, Digest]:
     """
     found: dict[str, Digest] = {}
     for path in paths:
-        if not path.is_dir():
+        if not _is_folder(path):
             name = path.name if path.name not in found else os.fspath(path)
             found[name] = _digest(path)
             continue
@@ -55,6 +55,14 @@ def read_carriers(paths: Sequence[Path], bundle: Bundle) -> dict[str, Digest]:
             raise NotFoundError(f"{path} has no file that this bundle discloses", hint=hint)
         found |= {name: _digest(path / name) for name in names}
     return found
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether ``path`` is a folder; what cannot be asked is none, and fails when it is read."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def _disclosed_names(bundle: Bundle) -> list[str]:

@@ -29,7 +29,7 @@ from cli.output import (
     talk,
     vault_option,
 )
-from ledger.doors.carrier import FolderCarrier, read_carrier
+from ledger.doors.carrier import FileCarrier, FolderCarrier, read_carrier
 from ledger.doors.client import Stamp
 from ledger.errors import ConflictError, MalformedError, NotFoundError
 from ledger.holder.anchoring import content_of
@@ -156,9 +156,14 @@ def _tsas_of(record: StoredRecord, stamps: Sequence[Stamp]) -> tuple[str, ...]:
 
 
 def _changes(tally: Tally, path: Path) -> dict[str, list[str]]:
-    """Names under ``path`` by state, against the newest record of it."""
-    record = tally.vault.latest_of_path(os.path.realpath(path))
-    if record is None:
+    """Names under ``path`` by state, against the newest record of it or of a folder above it."""
+    record, inside = _nearest(tally, Path(os.path.realpath(path)))
+    lines: dict[str, FileEntry] = {}
+    if record is not None and record.manifest is not None:
+        for entry in map(parse_line, tally.vault.read_lines(record.manifest)):
+            if inside in {"", entry.path} or entry.path.startswith(f"{inside}/"):
+                lines[entry.path] = entry
+    if record is None or (inside and not lines):
         if not os.path.lexists(path):
             raise NotFoundError(f"no such file or folder: {path}")
         return {"new": [str(path)]}
@@ -167,18 +172,43 @@ def _changes(tally: Tally, path: Path) -> dict[str, list[str]]:
             carrier = read_carrier(path, skip_unreadable=True, progress=progress)
     except NotFoundError:
         return {"missing": [str(path)]}
-    if content_of(carrier) == record.content:
+    if not inside and content_of(carrier) == record.content:
         return {"anchored": [f"{path} as record {record.number}"]}
-    if not isinstance(carrier, FolderCarrier) or record.manifest is None:
+    if record.manifest is None:
         return {"changed": [str(path)]}
-    before = {line.path: line for line in map(parse_line, tally.vault.read_lines(record.manifest))}
-    now = {entry.path: entry for entry in carrier.entries}
-    both = [name for name in now if name in before and _differ(now[name], before[name])]
-    return {
-        "new": sorted(now.keys() - before.keys()),
+    now = _by_name(carrier, inside)
+    both = [name for name in now if name in lines and _differ(now[name], lines[name])]
+    changes = {
+        "new": sorted(now.keys() - lines.keys()),
         "changed": sorted(both),
-        "missing": sorted(before.keys() - now.keys()),
+        "missing": sorted(lines.keys() - now.keys()),
     }
+    if not any(changes.values()):
+        return {"anchored": [f"{path} in record {record.number}"]}
+    return changes
+
+
+def _nearest(tally: Tally, place: Path) -> tuple[StoredRecord | None, str]:
+    """The newest record of ``place``, else of the nearest folder above it that has one.
+
+    With it, the name of ``place`` inside of that folder ("" for itself).
+    """
+    record = tally.vault.latest_of_path(str(place))
+    if record is not None:
+        return record, ""
+    for above in place.parents:
+        record = tally.vault.latest_of_path(str(above))
+        if record is not None and record.manifest is not None:
+            return record, place.relative_to(above).as_posix()
+    return None, ""
+
+
+def _by_name(carrier: FileCarrier | FolderCarrier, inside: str) -> dict[str, FileEntry]:
+    """What was read, by its name in the anchored folder."""
+    if isinstance(carrier, FileCarrier):
+        return {inside: carrier.entry}
+    prefix = f"{inside}/" if inside else ""
+    return {prefix + entry.path: entry for entry in carrier.entries}
 
 
 def _differ(one: FileEntry, other: FileEntry) -> bool:

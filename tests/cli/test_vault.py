@@ -102,6 +102,26 @@ def test_status_tells_new_changed_missing_and_anchored(tally: Tally, folder: Pat
     assert tally.json("status", folder, code=3)["changes"] == {"missing": [str(folder)]}
 
 
+def test_status_of_a_part_is_told_by_the_folder_it_was_anchored_in(
+    tally: Tally, folder: Path
+) -> None:
+    tally("anchor", folder)
+    for part in ("a.txt", "sub", "sub/第12批.xlsx"):
+        assert list(tally.json("status", folder / part)["changes"]) == ["anchored"]
+    (folder / "sub" / "new").write_bytes(b"")
+    (folder / "a.txt").unlink()
+    sub = tally.json("status", folder / "sub", code=3)["changes"]
+    assert sub == {"new": ["sub/new"], "changed": [], "missing": []}
+    gone = tally.json("status", folder / "a.txt", code=3)["changes"]
+    assert gone == {"missing": [str(folder / "a.txt")]}
+    new = tally.json("status", folder / "sub" / "new", code=3)["changes"]
+    assert new == {"new": [str(folder / "sub" / "new")]}
+    (folder / "sub").rename(folder / "a.txt")
+    turned = tally.json("status", folder / "a.txt", code=3)["changes"]
+    assert turned["missing"] == ["a.txt"]
+    assert tally("status", folder / "none").code == 2
+
+
 def test_log_and_show_tell_each_record(tally: Tally, folder: Path) -> None:
     tally("anchor", folder, "--title", "配方\u202e", "--stage", "idea")
     tally("anchor", folder / "a.txt", "--notebook", "other", "--no-wait")
