@@ -37,7 +37,7 @@ KEPT_VERDICTS = 16
 """Verdicts kept for going back, saving and the other language; older ones are forgotten."""
 MAX_FORM_PARTS = 10_000
 """Files in one check: a folder of carriers, and no flood of empty parts."""
-STATIC = ("desk.css", "desk.js")
+STATIC = {"desk.css": "text/css", "desk.js": "text/javascript"}
 
 PAGE_POLICY = (
     "default-src 'none'; base-uri 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
@@ -107,7 +107,8 @@ class Desk:
         """One of the two files beside the page."""
         if name not in STATIC:
             raise NotFound
-        return flask.send_from_directory(Path(__file__).parent / "static", name)
+        content = (Path(__file__).parent / "static" / name).read_bytes()
+        return flask.Response(content, mimetype=STATIC[name])
 
     def run_check(self) -> Response:
         """Check what was sent, delete it, and lead to the verdict."""
