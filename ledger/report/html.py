@@ -139,13 +139,14 @@ class _Page:
         """The bounds and what they rest on. Where anything is refuted, no time stands up here."""
         verdict = self.verdict
         upper, first, lower = verdict.not_after, verdict.first_not_after, verdict.not_before
-        if verdict.outcome is Outcome.REFUTED:
+        stands = verdict.outcome is not Outcome.REFUTED
+        if not stands:
             upper = first = lower = None
         rows = [
             ("no-later", self.upper(upper)),
             ("first", self.upper(first)),
             ("no-earlier", self.lower(lower)),
-            ("independent", self.yes(verdict.independent)),
+            ("independent", self.yes(verdict.independent and stands)),
             ("compared", self.yes(verdict.carrier_checked)),
         ]
         return f"<dl>{''.join(self.pair(*row) for row in rows)}</dl>\n"
