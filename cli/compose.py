@@ -81,6 +81,9 @@ def make_tally(
     if config.development:
         _make_development_tsas(folder, clock)
     tally = _join(vault, clock, state)
+    if tally.closed is not None:
+        # The guard was lost since the attempt that is gone on with.
+        raise ConflictError(str(tally.closed), hint="remove the folder and start again: it is new")
     # Entry 0 is a cover: its stamp is the lower bound of the first record.
     if not vault.has_covers():
         tally.anchorer.cover()

@@ -73,6 +73,21 @@ def test_init_that_was_interrupted_is_gone_on_with(
     assert (bare.vault / "keys" / "signing.pem").read_bytes() == signing
 
 
+def test_init_whose_guard_was_lost_meanwhile_is_not_gone_on_with(
+    bare: Tally, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(compose, "finish_vault", die)
+        bare("init", "--development")
+    shutil.rmtree(bare.state)
+    ran = bare("init", "--development")
+    assert (ran.code, "hint: remove the folder and start again" in ran.err) == (2, True)
+    assert bare("log").code == 2
+
+
 def test_init_into_a_folder_with_files_leaves_them_alone(bare: Tally) -> None:
     bare.vault.mkdir(parents=True)
     (bare.vault / "thesis.txt").write_text("mine")
