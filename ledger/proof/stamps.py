@@ -111,11 +111,11 @@ def format_certificate(der: bytes) -> tuple[str, bytes]:
 
 
 class Judge:
-    """Judges tokens under one trust file and one bundle's certificates."""
+    """Judges tokens under one trust file, with one bundle's certificates and the verifier's own."""
 
     def __init__(self, trust: Trust, certificates: Sequence[bytes]) -> None:
         self._trust = trust
-        self._certificates = tuple(certificates)
+        self._certificates = (*certificates, *trust.roots)
         self._pinned = {tsa.anchor for tsa in trust.tsas}
 
     def judge_stamp(self, path: str, tsa: str, size: int, response: bytes, over: bytes) -> Judged:

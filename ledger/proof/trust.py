@@ -92,7 +92,11 @@ class WeakFrom:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """A parsed trust file. ``sha256`` identifies its bytes in every verdict."""
+    """A parsed trust file. ``sha256`` identifies its bytes in every verdict.
+
+    ``roots``: DER of certificates the verifier holds beside it (``ledger.proof.roots``), so that a
+    bundle without a TSA's root can be checked. Like any other, one is an anchor only if pinned.
+    """
 
     tsas: tuple[TrustedTsa, ...] = ()
     k: int = DEFAULT_K
@@ -101,6 +105,7 @@ class Trust:
     authors: tuple[tuple[str, str], ...] = ()
     policy: Policy | None = None
     sha256: str = ""
+    roots: tuple[bytes, ...] = ()
 
     def author(self, thumbprint: str) -> str | None:
         """The name the verifier gives to a key, or None."""

@@ -42,3 +42,17 @@ def bundle(world: World) -> Bundle:
         files={2: ("data/batch-12.csv", "notes.txt")},
         with_carriers=True,
     )
+
+
+@pytest.fixture(scope="session")
+def small() -> Bundle:
+    """One record, one TSA, one other entry: the least that is proven (k = 1), so it is quick."""
+    world = World(names=("dev-one",))
+    world.append()
+    world.stamp()
+    world.record(files=FILES)
+    world.append()
+    world.stamp()
+    return world.bundle(
+        {0: ("title", "carrier.manifest")}, files={0: ("notes.txt",)}, with_carriers=True
+    )

@@ -15,7 +15,6 @@ from ledger.proof.attack import apply_flip, choose_flips
 from ledger.proof.bundle import INDEX, README, SUMS, Bundle, Digest
 from ledger.proof.trust import Trust
 from ledger.proof.verdict import Outcome
-from tests.ledger.proof.conftest import FILES
 from tests.ledger.proof.world import (
     World,
     digest_of,
@@ -29,20 +28,6 @@ from tests.ledger.proof.world import (
 MADE_ANEW = {INDEX, SUMS}
 FREE = {README}
 ONE = trust_in("dev-one", "dev-two", k=1)
-
-
-@pytest.fixture(scope="module")
-def small() -> Bundle:
-    """One record, one TSA, one other entry: the least that is proven, so that it is quick."""
-    world = World(names=("dev-one",))
-    world.append()
-    world.stamp()
-    world.record(files=FILES)
-    world.append()
-    world.stamp()
-    return world.bundle(
-        {0: ("title", "carrier.manifest")}, files={0: ("notes.txt",)}, with_carriers=True
-    )
 
 
 def flips(content: bytes, dice: random.Random, count: int) -> Iterator[bytes]:
@@ -69,7 +54,7 @@ def check_flips(bundle: Bundle, count: int, seed: int) -> None:
 
 
 def test_a_changed_byte_is_never_proven(small: Bundle) -> None:
-    check_flips(small, 3, seed=1)
+    check_flips(small, 2, seed=1)
 
 
 @pytest.mark.slow
@@ -119,7 +104,7 @@ def test_a_file_in_the_place_of_another_never_raises(small: Bundle) -> None:
     for path, content in small.files.items():
         if path in MADE_ANEW | FREE:
             continue
-        for other in dice.sample(contents, 4):
+        for other in dice.sample(contents, 2):
             if other != content:
                 verdict = judge(rebuilt(small, {path: other}), ONE)
                 assert verdict.outcome is not Outcome.PROVEN, path
@@ -147,7 +132,7 @@ def never_raises(small: Bundle, which: float, put: tuple[float, int, bytes] | by
     assert path in FREE or verdict.outcome is not Outcome.PROVEN
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(which=st.floats(0, 1, exclude_max=True), put=st.one_of(st.binary(max_size=60), SPLICES))
 def test_no_bytes_in_place_of_a_file_ever_raise(
     small: Bundle, which: float, put: tuple[float, int, bytes] | bytes
@@ -188,7 +173,7 @@ PATHS = st.one_of(
 )
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(files=st.dictionaries(PATHS, st.binary(max_size=30), max_size=3), carrier=PATHS)
 def test_no_extra_files_ever_raise_or_are_proven(
     small: Bundle, files: Mapping[str, bytes], carrier: str

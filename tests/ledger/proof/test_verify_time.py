@@ -457,6 +457,14 @@ def test_a_certificate_of_the_bundle_is_never_a_root_by_itself(both: Bundle) -> 
     assert judge(both, Trust(k=1)).exit_code == 3
 
 
+def test_a_root_the_verifier_holds_itself_counts_if_it_is_pinned() -> None:
+    shown = stamped({"one": answer(ONE_SIGNER)})
+    trust = believing(1, one=ONE)
+    assert judge(shown, trust).exit_code == 3
+    assert judge(shown, replace(trust, roots=(TWO.der, ONE.der))).exit_code == 0
+    assert judge(shown, Trust(k=1, roots=(ONE.der,))).exit_code == 3
+
+
 # Bounds
 
 
