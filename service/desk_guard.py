@@ -1,15 +1,12 @@
 """Who may talk to a page that listens on this machine: only a browser on it, from that page."""
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from werkzeug.wrappers import Response
 
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-
-def only_from_here(app: "WSGIApplication", port: int) -> "WSGIApplication":
+def only_from_here(app: WSGIApplication, port: int) -> WSGIApplication:
     """``app`` for requests whose Host is this machine at ``port`` and whose Origin is its page.
 
     Any other gets 403 and no detail. Host stops a foreign name that was made to point at 127.0.0.1
@@ -17,7 +14,7 @@ def only_from_here(app: "WSGIApplication", port: int) -> "WSGIApplication":
     """
     hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
 
-    def guarded(environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
+    def guarded(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
         host, origin = environ.get("HTTP_HOST"), environ.get("HTTP_ORIGIN")
         if host in hosts and origin in {None, f"http://{host}"}:
             return app(environ, start)
