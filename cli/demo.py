@@ -28,11 +28,11 @@ from ledger.report.text import format_text
 
 EXAMPLE = Path(cli.__file__).parent.parent / "docs" / "examples" / "notebook"
 STEPS = (
-    ("step-1", datetime(2026, 6, 8, 9, 30, tzinfo=UTC), "idea"),
-    ("step-2", datetime(2026, 6, 15, 17, 5, tzinfo=UTC), "failed-experiment"),
-    ("step-3", datetime(2026, 7, 2, 16, 40, tzinfo=UTC), "final"),
+    ("step-1", datetime(2026, 6, 8, 9, 30, tzinfo=UTC), "idea", "the idea"),
+    ("step-2", datetime(2026, 6, 15, 17, 5, tzinfo=UTC), "failed-experiment", "batch 07 fails"),
+    ("step-3", datetime(2026, 7, 2, 16, 40, tzinfo=UTC), "interim-result", "batch 12 succeeds"),
 )
-"""The example's three states, when its development TSAs are told it is, and the stage."""
+"""The example's three states, when its development TSAs are told it is, stage and title."""
 
 DISCLOSED = "数据/第12批_结果.csv"
 
@@ -93,11 +93,11 @@ def _anchor_example(tally: Tally, work: Path, clock: _Clock) -> str:
         hint = "give a folder of your own: tally demo PATH"
         raise NotFoundError("the example notebook is not installed here", hint=hint)
     folder = work / "notebook"
-    for name, time, stage in STEPS:
+    for name, time, stage, title in STEPS:
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(EXAMPLE / name, folder)
         clock.time = time
-        _anchor(tally, folder, Wish("demo", stage=stage, title=name))
+        _anchor(tally, folder, Wish("demo", stage=stage, title=title))
     return DISCLOSED
 
 
@@ -118,12 +118,13 @@ def _anchor(tally: Tally, folder: Path, wish: Wish) -> str:
 
 
 def _bundle(tally: Tally, work: Path, chosen: str) -> Plan:
-    """Bundle the newest record with one file (all of a single file's record) disclosed."""
-    newest = tally.vault.records()[-1]
+    """Bundle the newest records but the first, with one file of the newest disclosed."""
+    records = tally.vault.records()
+    newest = records[-1]
     files = (chosen,) if chosen else ()
     claims = ("kind", "stage", "title", "captured_time") if newest.stage else ("kind", "title")
     choice = Choice((*claims, *(() if chosen else ("carrier",))), files, carriers=True)
-    plan = Bundler(tally.vault, tally.ledger, work).plan([newest], choice)
+    plan = Bundler(tally.vault, tally.ledger, work).plan(records[1:] or records, choice)
     write_bundle(work / "bundle.zip", plan.bundle, plan.sources, force=False)
     shown = chosen or Path(newest.path or "").name
     result(f"bundled   {shown} is disclosed; all other files and records stay sealed")

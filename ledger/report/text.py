@@ -1,5 +1,7 @@
 """The verdict as a terminal shows it, and as ``--json`` gives it."""
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -28,19 +30,32 @@ _DETAIL = frozenset({"entry.sha256", "entry.sm3", "record.disclosures", "index"}
 """Steps that are shown only when they are not proven: they say nothing a reader can use."""
 
 
+_ALIKE = 3
+"""Proven findings shown of one kind: a bundle of a hundred records still fits a screen."""
+
+
 def format_text(verdict: Verdict, language: Language, *, colour: bool = False) -> str:
-    """One line a finding, then what stayed open, then the headline, last."""
-    shown = [
-        finding
-        for finding in verdict.findings
-        if finding.outcome is not Outcome.PROVEN or finding.step not in _DETAIL
-    ]
+    """One line a finding that a reader can use, how many more hold, the headline last."""
+    shown = _choose(verdict.findings)
     rows = [_row(finding, verdict, language, colour) for finding in shown]
     hidden = len(verdict.findings) - len(shown)
     if hidden:
         rows.append(_HIDDEN[language].format(count=hidden))
     code = _COLOURS[verdict.outcome]
     return "\n".join([*rows, _paint(safe(headline(verdict, language)), f"1;{code}", colour)])
+
+
+def _choose(findings: Sequence[Finding]) -> list[Finding]:
+    """Everything that is not proven; of what is, the first few of each kind."""
+    alike: Counter[tuple[str, str]] = Counter()
+    chosen = []
+    for finding in findings:
+        kind = (finding.step, finding.code)
+        alike[kind] += 1
+        few = finding.step not in _DETAIL and alike[kind] <= _ALIKE
+        if finding.outcome is not Outcome.PROVEN or few:
+            chosen.append(finding)
+    return chosen
 
 
 def _row(finding: Finding, verdict: Verdict, language: Language, colour: bool) -> str:
