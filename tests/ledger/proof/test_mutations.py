@@ -2,6 +2,8 @@
 
 Two places are free, for a reason: README.txt is for people, and says what the other files say; the
 ``extra`` line of a proof file is authenticated by nothing (c2sp.org/tlog-proof), and we write none.
+A token that is renamed to its new hash as well has some more: what CMS does not sign (the status
+granted or granted with modifications, the case of letters in the signer's issuer), without effect.
 """
 
 import random
