@@ -4,6 +4,7 @@ What is not in these tables is not guessed at. Whether a scheme is strong enough
 apart (``weakness``), because a weak token is not a forged one.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,10 +72,16 @@ def digest(algorithm: str, message: bytes) -> bytes:
 
     VerificationError for any other name: a digest we cannot compute matches nothing.
     """
+    return digest_blocks(algorithm, (message,))
+
+
+def digest_blocks(algorithm: str, blocks: Iterable[bytes]) -> bytes:
+    """As ``digest``, of a message that comes in blocks."""
     if algorithm not in _HASHES:
         raise VerificationError(f"digest algorithm {algorithm} is not one we can compute")
     hasher = hashes.Hash(_HASHES[algorithm]())
-    hasher.update(message)
+    for block in blocks:
+        hasher.update(block)
     return hasher.finalize()
 
 

@@ -2,9 +2,12 @@
 
 Structure is checked while parsing, truth by ``check_signed``. The bytes that were signed are
 taken as they were received, never encoded again.
+
+Faults that leave the rest readable have a name (of ``ledger.timestamp.examine.CHECKS``) and go to
+a ``Fault``: ``refuse`` raises, and only ``examine`` gives another one, to look at what is left.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +42,14 @@ SIGNING_CERTIFICATE_V2 = "1.2.840.113549.1.9.16.2.47"
 OCSP_RESPONSE = "1.3.6.1.5.5.7.16.2"  # RFC 5940 §2: an OCSP answer among the CRLs
 
 OTHER_REVOCATION = 0xA1
+
+Fault = Callable[[str, str], None]
+"""Takes the name of the check that fails, and what is wrong."""
+
+
+def refuse(check: str, message: str) -> None:  # noqa: ARG001 — a Fault
+    """Raise MalformedError(message): what parsing does with any fault."""
+    raise MalformedError(message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +91,12 @@ class SignedContent:
     foreign: bool
 
 
-def parse_signed(b: bytes) -> SignedContent:
-    """Parse a bare ContentInfo holding a TSTInfo; MalformedError if anything is out of place."""
+def parse_signed(b: bytes, fault: Fault = refuse) -> SignedContent:
+    """Parse a bare ContentInfo holding a TSTInfo; MalformedError if anything is out of place.
+
+    With a fault that returns, the value can have holes (no certificate_ids, empty
+    signed_attributes or message_digest, the first of several signers): only to be looked at.
+    """
     info = load(cms.ContentInfo, b, "timestamp token", MAX_TOKEN_BYTES)
     _check_wrappers(b)
     with reading("timestamp token"):
@@ -93,10 +108,11 @@ def parse_signed(b: bytes) -> SignedContent:
             raise MalformedError(f"signed data has version {int(signed['version'])}, want 3")
         capsule = signed["encap_content_info"]
         if capsule["content_type"].dotted != CT_TST_INFO:
-            raise MalformedError(f"content type is {capsule['content_type'].dotted}, want TSTInfo")
+            kind = capsule["content_type"].dotted
+            fault("content-type", f"content type is {kind}, want TSTInfo")
         signers = signed["signer_infos"]
         if len(signers) != 1:
-            raise MalformedError(f"token has {len(signers)} signers, want 1")
+            fault("signers", f"token has {len(signers)} signers, want 1")
         digests = [digest_name(algorithm) for algorithm in signed["digest_algorithms"]]
         certificates, foreign = _certificates(signed["certificates"])
         crls, ocsps, other = _revocations(signed["crls"])
@@ -108,6 +124,7 @@ def parse_signed(b: bytes) -> SignedContent:
             crls=crls,
             ocsps=ocsps,
             foreign=foreign or other or bool(ocsps),
+            fault=fault,
         )
 
 
@@ -126,26 +143,25 @@ def _signer(
     signer: Any,  # noqa: ANN401 — asn1crypto SignerInfo
     content: bytes,
     digests: Sequence[str],
+    *,
+    fault: Fault,
     **embedded: Any,  # noqa: ANN401 — the fields of SignedContent that come from SignedData
 ) -> SignedContent:
     digest_algorithm = digest_name(signer["digest_algorithm"])
     if digest_algorithm not in digests:
         raise MalformedError(f"the signer's digest {digest_algorithm} is not announced")
-    signed_attributes, values = _attributes(signer["signed_attrs"])
+    signed_attributes, values = _attributes(signer["signed_attrs"], fault)
     unsigned = signer["unsigned_attrs"]
     unsigned.native  # noqa: B018 — forces the parse; nothing in it is believed
-    message_digest = values.get(MESSAGE_DIGEST)
-    if message_digest is None:
-        raise MalformedError("no message-digest attribute")
-    if CONTENT_TYPE not in values or values[CONTENT_TYPE].dotted != CT_TST_INFO:
-        raise MalformedError("the content-type attribute is not TSTInfo")
+    if signed_attributes:
+        _check_present(values, fault)
     issuer, serial, key_id = _signer_id(signer)
     return SignedContent(
         content=content,
         digest_algorithm=digest_algorithm,
         scheme=parse_scheme(signer["signature_algorithm"], digest_algorithm),
         signed_attributes=signed_attributes,
-        message_digest=bytes(message_digest),
+        message_digest=bytes(values.get(MESSAGE_DIGEST, b"")),
         certificate_ids=_certificate_ids(values),
         signature=bytes(signer["signature"]),
         issuer=issuer,
@@ -165,11 +181,22 @@ def _signer_id(signer: Any) -> tuple[str | None, int | None, bytes | None]:  # n
     raise MalformedError(f"signer info has version {version} with {sid.name}")
 
 
-def _attributes(attributes: Any) -> tuple[bytes, dict[str, Any]]:  # noqa: ANN401
+def _check_present(values: dict[str, Any], fault: Fault) -> None:
+    """RFC 5652 §11.1, §11.2 and RFC 3161 §2.4.2: the attributes that a token is signed with."""
+    if MESSAGE_DIGEST not in values:
+        fault("signed-attributes", "no message-digest attribute")
+    if CONTENT_TYPE not in values or values[CONTENT_TYPE].dotted != CT_TST_INFO:
+        fault("content-type", "the content-type attribute is not TSTInfo")
+    if SIGNING_CERTIFICATE not in values and SIGNING_CERTIFICATE_V2 not in values:
+        fault("signing-certificate", "no signing-certificate attribute")
+
+
+def _attributes(attributes: Any, fault: Fault) -> tuple[bytes, dict[str, Any]]:  # noqa: ANN401
     """The signed bytes, and the single value of each attribute we read, by OID."""
     encoded: bytes = attributes.dump()
     if not encoded:
-        raise MalformedError("no signed attributes")
+        fault("signed-attributes", "no signed attributes")
+        return b"", {}
     if encoded[0] != 0xA0 or encoded[1] == 0x80:
         raise MalformedError("signed attributes are not DER")  # RFC 5652 §5.3
     values: dict[str, Any] = {}
@@ -200,8 +227,6 @@ def _certificate_ids(values: dict[str, Any]) -> tuple[CertificateId, ...]:
         issuer, serial = _issuer_serial(first["issuer_serial"])
         hashed = bytes(first["cert_hash"])
         found.append(CertificateId(version, algorithm, hashed, issuer, serial))
-    if not found:
-        raise MalformedError("no signing-certificate attribute")
     return tuple(found)
 
 
@@ -293,10 +318,25 @@ def find_signer(signed: SignedContent, certificates: Sequence[bytes]) -> Signer 
 
 def check_signed(signed: SignedContent, signer: Signer) -> None:
     """Raise VerificationError unless the certificate signer, and no other, signed the content."""
+    check_identified(signed, signer)
+    check_message_digest(signed)
+    check_signature_value(signed, signer)
+
+
+def check_identified(signed: SignedContent, signer: Signer) -> None:
+    """Raise VerificationError unless what is signed names signer's certificate (RFC 5816 §2.2)."""
     if not is_identified(signed, signer.der, signer.certificate):
         raise VerificationError("the signing-certificate attribute names another certificate")
+
+
+def check_message_digest(signed: SignedContent) -> None:
+    """Raise VerificationError unless the signed digest is that of the content (RFC 5652 §5.4)."""
     if digest(signed.digest_algorithm, signed.content) != signed.message_digest:
         raise VerificationError("the message-digest attribute is not the content's digest")
+
+
+def check_signature_value(signed: SignedContent, signer: Signer) -> None:
+    """Raise VerificationError unless signer's key signed the attributes; MalformedError: no key."""
     with reading("public key"):
         key = load_public_key(signer.certificate.public_key.dump())
     check_signature(signed.scheme, key, signed.signature, signed.signed_attributes)

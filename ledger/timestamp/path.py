@@ -98,12 +98,27 @@ def check_path(
         except VerificationError as error:
             fault = fault or error
             continue
+        shown = _shown_good(anchor, chain, moment, _material(crls, ocsps))
         return TrustedPath(
             anchor.dump(),
             tuple(certificate.dump() for certificate in chain),
-            _revocation(anchor, chain, moment, _material(crls, ocsps)),
+            "good" if all(shown) else "unchecked",
         )
     raise fault or VerificationError("no path to a pinned anchor")
+
+
+def check_revocation(
+    path: TrustedPath,
+    moment: datetime,
+    crls: Sequence[bytes] = (),
+    ocsps: Sequence[bytes] = (),
+) -> tuple[bool, ...]:
+    """For each of path's certificates, signer first: whether it is shown not revoked at moment.
+
+    VerificationError ("revoked at …") if one is shown revoked; arguments as in ``check_path``.
+    """
+    chain = tuple(load_certificate(der) for der in path.certificates)
+    return _shown_good(load_certificate(path.anchor), chain, moment, _material(crls, ocsps))
 
 
 def _readable(certificates: Sequence[bytes]) -> list[x509.Certificate]:
@@ -183,14 +198,14 @@ def _material(crls: Sequence[bytes], ocsps: Sequence[bytes]) -> list[_Material]:
     return pieces
 
 
-def _revocation(
+def _shown_good(
     anchor: x509.Certificate, chain: _Chain, moment: datetime, pieces: Sequence[_Material]
-) -> Literal["good", "unchecked"]:
+) -> tuple[bool, ...]:
     """Ask every piece about every certificate; VerificationError if one says revoked."""
     shown = [
         [_is_good(anchor, chain[i:], moment, piece) for piece in pieces] for i in range(len(chain))
     ]
-    return "good" if all(any(answers) for answers in shown) else "unchecked"
+    return tuple(any(answers) for answers in shown)
 
 
 def _is_good(anchor: x509.Certificate, chain: _Chain, moment: datetime, piece: _Material) -> bool:

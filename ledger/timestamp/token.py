@@ -24,11 +24,13 @@ from ledger.errors import MalformedError, VerificationError
 from ledger.timestamp.algorithms import WEAK_DIGESTS, digest_name, load_public_key, weakness
 from ledger.timestamp.cms import (
     MAX_TOKEN_BYTES,
+    Fault,
     SignedContent,
     Signer,
     check_signed,
     find_signer,
     parse_signed,
+    refuse,
 )
 from ledger.timestamp.der import SEQUENCE, check_nesting, load, load_certificate, reading, split
 from ledger.timestamp.request import DIGEST_BYTES, IMPRINT_ALGORITHMS, MAX_NONCE_BYTES
@@ -93,6 +95,18 @@ class Token:
         return self.signed.scheme.kind == "sm2"
 
 
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What a TSA sent: ``status`` (None: the token came bare) and ``token``, as received or None.
+
+    ``failures``: the names of RFC 3161 §2.4.2 for why it refused.
+    """
+
+    status: int | None
+    failures: tuple[str, ...]
+    token: bytes | None
+
+
 def parse_token(b: bytes) -> Token:
     """Parse a TimeStampResp or a bare token; the whole of b, at most ``MAX_TOKEN_BYTES``.
 
@@ -100,36 +114,62 @@ def parse_token(b: bytes) -> Token:
     granted with modifications (1), even with a token beside it (RFC 3161 §2.4.2), or if the signer
     info and the signing-certificate attribute name different embedded certificates.
     """
+    raw = granted_token(parse_response(b))
+    signed = parse_signed(raw)
+    return read_content(raw, signed, find_signer(signed, signed.certificates))
+
+
+def parse_response(b: bytes) -> Response:
+    """The envelope that a token came in, if any; MalformedError if b is neither. Judges nothing."""
     check_nesting(b, "timestamp token", MAX_TOKEN_BYTES)
     parts = split(b)
     if b[0] != SEQUENCE or not parts:
         raise MalformedError("timestamp token is not a sequence")
-    raw = b if parts[0][0] != SEQUENCE else _granted(parts)
-    signed = parse_signed(raw)
-    info = load(tsp.TSTInfo, signed.content, "TSTInfo", MAX_TOKEN_BYTES)
-    signer = find_signer(signed, signed.certificates)
-    with reading("TSTInfo"):
-        info.native  # noqa: B018 — forces the parse of every field
-        return _token(raw, signed, info, signer)
-
-
-def _granted(parts: tuple[bytes, ...]) -> bytes:
-    """The token of a TimeStampResp's parts, if its status lets it count."""
+    if parts[0][0] != SEQUENCE:
+        return Response(None, (), b)
     if len(parts) > 2:
         raise MalformedError("timestamp response has more than a status and a token")
     with reading("timestamp response"):
         status = tsp.PKIStatusInfo.load(parts[0], strict=True)
-        fields = status.native
-        value = int(status["status"])
-    if value not in GRANTED:
-        failures = ", ".join(sorted(map(str, fields["fail_info"] or ()))) or "no reason given"
-        raise VerificationError(f"the TSA answered with status {value} ({failures}), want 0 or 1")
-    if len(parts) != 2:
+        failures = tuple(sorted(map(str, status.native["fail_info"] or ())))
+        return Response(int(status["status"]), failures, parts[1] if len(parts) == 2 else None)
+
+
+def granted_token(response: Response) -> bytes:
+    """The token of response, if its status lets it count (RFC 3161 §2.4.2).
+
+    VerificationError: the status is neither 0 nor 1. MalformedError: it is, but no token is there.
+    """
+    if response.status is not None and response.status not in GRANTED:
+        failures = ", ".join(response.failures) or "no reason given"
+        raise VerificationError(
+            f"the TSA answered with status {response.status} ({failures}), want 0 or 1"
+        )
+    if response.token is None:
         raise MalformedError("timestamp response is granted but has no token")
-    return parts[1]
+    return response.token
 
 
-def _token(raw: bytes, signed: SignedContent, info: Any, signer: Signer | None) -> Token:  # noqa: ANN401
+def read_content(
+    raw: bytes, signed: SignedContent, signer: Signer | None, fault: Fault = refuse
+) -> Token:
+    """The Token of raw, whose envelope is signed; signer: its certificate, if embedded.
+
+    MalformedError if the TSTInfo is not exactly one. ``fault`` as in ``parse_signed``.
+    """
+    info = load(tsp.TSTInfo, signed.content, "TSTInfo", MAX_TOKEN_BYTES)
+    with reading("TSTInfo"):
+        info.native  # noqa: B018 — forces the parse of every field
+        return _token(raw, signed, info, signer, fault)
+
+
+def _token(
+    raw: bytes,
+    signed: SignedContent,
+    info: Any,  # noqa: ANN401 — an asn1crypto TSTInfo
+    signer: Signer | None,
+    fault: Fault,
+) -> Token:
     version = int(info["version"])
     if version != 1:
         raise MalformedError(f"TSTInfo has version {version}, want 1")
@@ -140,7 +180,7 @@ def _token(raw: bytes, signed: SignedContent, info: Any, signer: Signer | None) 
     imprint = bytes(info["message_imprint"]["hashed_message"])
     wanted = DIGEST_BYTES.get(algorithm)
     if wanted is not None and len(imprint) != wanted:
-        raise MalformedError(f"imprint has {len(imprint)} bytes, want {wanted}")
+        fault("imprint.algorithm", f"imprint has {len(imprint)} bytes, want {wanted}")
     return Token(
         raw=raw,
         gen_time=_gen_time(info["gen_time"].contents),
@@ -222,8 +262,8 @@ def check_token(
         raise VerificationError(
             f"imprint algorithm {token.imprint_algorithm} is not one of {[*IMPRINT_ALGORITHMS]}"
         )
-    if imprint is not None and imprint != token.imprint:
-        raise VerificationError("the token is over other bytes: imprint does not match")
+    if imprint is not None:
+        check_imprint(token, imprint)
     if nonce is not None and nonce != token.nonce:
         raise VerificationError("the token answers another request: nonce does not match")
     if token.is_sm2:
@@ -236,14 +276,25 @@ def check_token(
         raise VerificationError("unchecked: the signer's certificate is not at hand")
     check_signed(token.signed, signer)
     with reading("certificate"):
-        _check_time_stamping(signer.certificate)
+        check_end_entity(signer.certificate)
+        check_purpose(signer.certificate)
     return signer.der
 
 
-def _check_time_stamping(certificate: x509.Certificate) -> None:
-    """RFC 3161 §2.3: an end entity whose only, critical extended key usage is timeStamping."""
+def check_imprint(token: Token, imprint: bytes) -> None:
+    """Raise VerificationError unless token is over imprint, a digest under its algorithm."""
+    if imprint != token.imprint:
+        raise VerificationError("the token is over other bytes: imprint does not match")
+
+
+def check_end_entity(certificate: x509.Certificate) -> None:
+    """Raise VerificationError if the signer's certificate is a CA's (RFC 3161 §2.3)."""
     if certificate.ca:
         raise VerificationError("the signer's certificate is a CA's, want an end entity's")
+
+
+def check_purpose(certificate: x509.Certificate) -> None:
+    """Raise VerificationError unless its only, critical extended key usage is timeStamping."""
     usage = certificate.extended_key_usage_value
     purposes = [purpose.dotted for purpose in usage] if usage is not None else []
     if purposes != [TIME_STAMPING]:
@@ -263,8 +314,18 @@ def check_strength(token: Token, signer: bytes) -> None:
     bits and curves under 256 bits are weak. An ESSCertID of version 1 (SHA-1) is not: it adds to
     the signature, it does not carry it. MalformedError: a certificate that cannot be read.
     """
+    check_imprint_strength(token)
+    check_signature_strength(token, signer)
+
+
+def check_imprint_strength(token: Token) -> None:
+    """Raise VerificationError("weak: …") if the imprint is under a digest below the floor."""
     if token.imprint_algorithm in WEAK_DIGESTS:
         raise VerificationError(f"weak: {token.imprint_algorithm} imprint")
+
+
+def check_signature_strength(token: Token, signer: bytes) -> None:
+    """Raise VerificationError("weak: …") if digest or key of the signature is below the floor."""
     with reading("public key"):
         key = load_public_key(load_certificate(signer).public_key.dump())
     reason = weakness(token.signed.scheme, key)

@@ -65,10 +65,14 @@ def test_every_byte_changed_in_one_bit_is_refused_or_harmless(mutations: Mutatio
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", range(16))
-def test_every_one_byte_change_is_refused_or_harmless(mutations: Mutations, part: int) -> None:
-    for index in range(part, len(mutations.response), 16):
-        for change in range(1, 256):
+@pytest.mark.parametrize("part", range(4))
+def test_every_byte_changed_in_any_bit_or_to_an_extreme_is_refused_or_harmless(
+    mutations: Mutations, part: int
+) -> None:
+    for index in range(part, len(mutations.response), 4):
+        byte = mutations.response[index]
+        changes = {1 << bit for bit in range(8)} | {byte, byte ^ 0xFF}  # to 0x00, to 0xff
+        for change in changes - {0}:
             mutations.check_change(index, change)
 
 
