@@ -29,7 +29,7 @@ PURE = ("ledger/errors", "ledger/tlog", "ledger/record", "ledger/timestamp", "le
 ORDER: Mapping[str, str] = {
     "ledger/tlog": "text signature merkle tile note checkpoint proof policy",
     "ledger/record": "strict_json rfc4648 vocabulary claims sdjwt record manifest chain",
-    "ledger/timestamp": "der request algorithms cms token path",
+    "ledger/timestamp": "der request algorithms cms token path material opened examine",
     "ledger/proof": "verdict bundle trust roots recorded logged stamps bounds verify attack",
     "ledger/doors": "files sqlite keys http carrier client",
     "ledger/operator": (

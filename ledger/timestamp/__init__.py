@@ -10,4 +10,7 @@ in ``path`` alone, pyhanko-certvalidator.
     cms         the envelope: SignedData of exactly one signer
     token       TimeStampResp and token; every check but the chain
     path        from the signer to a pinned anchor, at the token's time
+    material    certificates, CRLs and OCSP answers as people hand them over
+    opened      a token read as far as it goes, its faults by name
+    examine     every check of one token by name, for who has to explain it
 """

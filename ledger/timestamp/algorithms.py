@@ -49,6 +49,9 @@ _SCHEMES: dict[str, tuple[str, str | None]] = {
     "1.2.156.10197.1.501": ("sm2", "sm3"),
 }
 
+SM2_OIDS = frozenset(oid for oid, (kind, _) in _SCHEMES.items() if kind == "sm2")
+"""Signature algorithms that ``cryptography`` cannot check."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scheme:

@@ -34,6 +34,9 @@ MAX_TOKEN_BYTES = 262_144
 MAX_CERTIFICATES = 32
 """Certificates in one token: a chain is 2 to 5 long."""
 
+SIGNED_DATA = bytes.fromhex("06092a864886f70d010702")
+"""The content type of what a token is, as it stands in it (RFC 5652 §5.1)."""
+
 CT_TST_INFO = "1.2.840.113549.1.9.16.1.4"
 CONTENT_TYPE = "1.2.840.113549.1.9.3"
 MESSAGE_DIGEST = "1.2.840.113549.1.9.4"
