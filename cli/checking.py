@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -12,6 +13,7 @@ from ledger.doors.carrier import FileCarrier, read_carrier
 from ledger.doors.files import read_bundle, read_limited
 from ledger.errors import MalformedError, NotFoundError
 from ledger.proof.bundle import Bundle, Digest
+from ledger.proof.roots import default_trust, read_roots
 from ledger.proof.trust import MAX_TRUST_BYTES, Trust, parse_trust
 from ledger.proof.verdict import Verdict
 from ledger.proof.verify import verify
@@ -21,11 +23,11 @@ from ledger.record.manifest import parse_line, parse_shown_lines
 def check_bundle(
     path: Path, carriers: Sequence[Path], trust: Path | None, at: datetime | None = None
 ) -> Verdict:
-    """The verdict on the bundle at ``path`` under the trust file; without one nothing is trusted.
+    """The verdict on the bundle at ``path`` under the trust file, by default the package's own.
 
     MalformedError if it is no bundle or no trust file; NotFoundError, UnavailableError.
     """
-    believed = Trust() if trust is None else parse_trust(read_limited(trust, MAX_TRUST_BYTES))
+    believed = read_trust(trust)
     bundle = read_bundle(path)
     return verify(
         bundle,
@@ -35,6 +37,15 @@ def check_bundle(
         clock="system clock" if at is None else "given by --at",
         tool=tool(),
     )
+
+
+def read_trust(path: Path | None) -> Trust:
+    """The trust file at ``path``, by default the package's own, with the roots the package holds.
+
+    MalformedError, NotFoundError, UnavailableError.
+    """
+    content = default_trust() if path is None else read_limited(path, MAX_TRUST_BYTES)
+    return replace(parse_trust(content), roots=read_roots())
 
 
 def read_carriers(paths: Sequence[Path], bundle: Bundle) -> dict[str, Digest]:

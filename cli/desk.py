@@ -6,10 +6,8 @@ from pathlib import Path
 
 import click
 
-from cli.checking import check_bundle
+from cli.checking import check_bundle, read_trust
 from cli.output import EXIT_DONE, result, talk
-from ledger.doors.files import read_limited
-from ledger.proof.trust import MAX_TRUST_BYTES, parse_trust
 from ledger.proof.verdict import Verdict
 
 LIMIT_BYTES = 64 << 30
@@ -27,7 +25,7 @@ def desk(port: int, trust: str | None, no_browser: bool) -> int:
     default = None if trust is None else Path(trust)
     if default is not None:
         # What is wrong with it is told now, not to whoever comes to the page.
-        parse_trust(read_limited(default, MAX_TRUST_BYTES))
+        read_trust(default)
 
     def check(bundle: Path, carriers: Sequence[Path], own: Path | None, _: str) -> Verdict:
         return check_bundle(bundle, carriers, own or default)

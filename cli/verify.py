@@ -4,8 +4,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-from ledger.report.html import format_html
-from ledger.report.text import format_json, format_text
 
 from cli.checking import check_bundle
 from cli.output import (
@@ -21,12 +19,14 @@ from cli.output import (
 )
 from ledger.doors.files import write_durably
 from ledger.errors import MalformedError
+from ledger.report.html import format_html
+from ledger.report.text import format_json, format_text
 
 
 @click.command()
 @click.argument("bundle", metavar="X.zip|DIR")
 @click.argument("carriers", nargs=-1, metavar="[CARRIER]...")
-@click.option("--trust", metavar="FILE", help="Your trust file; without it nothing is trusted.")
+@click.option("--trust", metavar="FILE", help="Your trust file (default: public TSAs, k = 2).")
 @click.option("--at", metavar="TIME", help="Check as of this time (RFC 3339, ends in Z).")
 @click.option("--html", metavar="FILE", help="Write the verdict as a page, too.")
 @click.option("--force", is_flag=True, help="Overwrite the page.")
@@ -60,8 +60,8 @@ def verify(
     else:
         result(format_text(verdict, spoken, colour=colour()))
     if trust is None:
-        talk("no trust file was given, so no TSA and no ledger is trusted")
-        hint("--trust FILE names those you believe; it is never part of a bundle")
+        talk("judged under the default trust file: public TSAs, two of which must agree; no ledger")
+        hint("--trust FILE names those you believe yourself; it is never part of a bundle")
     return verdict.exit_code
 
 

@@ -20,10 +20,13 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "trust": ("Your trust file (.toml)", "您的信任清单（.toml）"),
     "trust-why": (
         (
-            "Names the time-stamping authorities you believe. Without one, only what the desk was"
-            " started with is trusted; if that is none, no time can be proven."
+            "Names the time-stamping authorities you believe. Without one, the file the desk was"
+            " started with is used, else the default one: public authorities, two of which must agree."
         ),
-        "列明您信任的时间戳机构。若不提供，则仅采用启动时指定的清单；两者皆无时，时间均为未核验。",
+        (
+            "载明您采信的时间戳机构。未提供时采用启动本页时指定的清单，否则采用默认清单："
+            "公开的时间戳机构，须有两家一致。"
+        ),
     ),
     "optional": ("optional", "可选"),
     "check": ("Check", "核验"),

@@ -161,11 +161,25 @@ def check_carriers(
         values = {"name": given.name}
         if good:
             findings += good
-        elif any(one.files or "sha256" in one.record.carrier for one in asked):
-            findings.append(Finding("carrier", Outcome.REFUTED, "no-match", values))
-        else:
+        elif not any(one.files or "sha256" in one.record.carrier for one in asked):
             findings.append(Finding("carrier", Outcome.UNCHECKED, "not-disclosed", values))
+        elif any(_may_withhold(one, given) for one in asked):
+            findings.append(Finding("carrier", Outcome.UNCHECKED, "unknown", values))
+        else:
+            findings.append(Finding("carrier", Outcome.REFUTED, "no-match", values))
     return findings
+
+
+def _may_withhold(one: SeenRecord, given: GivenCarrier) -> bool:
+    """Whether ``given`` may be a file of the record's folder that is not shown.
+
+    Not if it came in the bundle, nor under the name of a file that is shown: that one is another.
+    """
+    names = {name for _, file in one.files for name in (file.path, file.path.split("/")[-1])}
+    if given.record is not None or given.name in names:
+        return False
+    manifest = one.record.carrier.get("manifest")
+    return isinstance(manifest, dict) and manifest["count"] != len(one.files)
 
 
 def _match(one: SeenRecord, total: int, given: GivenCarrier) -> Finding | None:

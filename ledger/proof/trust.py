@@ -64,7 +64,9 @@ _SPELLINGS = (
 
 @dataclass(frozen=True, slots=True)
 class TrustedTsa:
-    """One time-stamping authority: its pinned anchor and the limits put on it.
+    """A pinned anchor of a time-stamping authority, and the limits put on it.
+
+    Several anchors under one ``name`` are one authority, which counts once towards k.
 
     ``anchor``: SHA-256 of the DER of a root or intermediate. ``signer_spki``: SHA-256 of the one
     signer key accepted, if pinned. ``development``: the anchor of a development TSA, whose times
@@ -151,7 +153,6 @@ def parse_trust(content: bytes) -> Trust:
         raise MalformedError(f"trust file is not TOML: {error}") from error
     _only(table, {"tlog", "tsa", "time", "require", "weak", "author"}, "trust file")
     tsas = tuple(_tsa(item) for item in _tables(table, "tsa"))
-    _distinct([tsa.name for tsa in tsas], "tsa name")
     _distinct([tsa.anchor.hex() for tsa in tsas], "tsa anchor")
     authors = tuple(_author(item) for item in _tables(table, "author"))
     _distinct([key for key, _ in authors], "author key")

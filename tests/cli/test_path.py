@@ -58,7 +58,7 @@ def verdict(tally: Tally, *words: object, code: int = 0) -> Any:
     return tally.json("verify", *words, "--trust", trust, code=code)
 
 
-def test_anchored_folder_is_proven_and_another_file_refuted(tally: Tally, folder: Path) -> None:
+def test_anchored_folder_is_proven_a_changed_file_refuted_and_a_withheld_one_unchecked(tally: Tally, folder: Path) -> None:
     assert "anchored   资料  2 files, 13 B  record 1 (notebook/1), entry 1" in told(
         tally, "anchor", folder
     )
@@ -66,7 +66,9 @@ def test_anchored_folder_is_proven_and_another_file_refuted(tally: Tally, folder
     verdict(tally, "x.zip")
     verdict(tally, "x.zip", folder)
     verdict(tally, "x.zip", folder / "sub" / "第12批.xlsx")
-    wrong = verdict(tally, "x.zip", folder / "a.txt", code=1)
+    verdict(tally, "x.zip", folder / "a.txt", code=3)
+    (folder / "sub" / "第12批.xlsx").write_bytes(b"changed")
+    wrong = verdict(tally, "x.zip", folder / "sub" / "第12批.xlsx", code=1)
     assert "carrier" in json.dumps(wrong)
     assert tally("verify", "x.zip").code == 3
 

@@ -143,7 +143,7 @@ def test_a_tsa_without_limits_has_none_and_is_not_a_development_one() -> None:
             f"{TSA}valid_from = 2030-01-01T00:00:00Z\nvalid_to = 2029-01-01T00:00:00Z",
             "valid_to is before valid_from",
         ),
-        (TSA + TSA, "tsa name occurs twice: one"),
+        (TSA + TSA, f"tsa anchor occurs twice: {ANCHOR}"),
         (TSA + TSA.replace("one", "two"), f"tsa anchor occurs twice: {ANCHOR}"),
         ("[[weak]]\nalgorithm = 'sha1'", "from is missing"),
         ("[[weak]]\nfrom = 2030-01-01T00:00:00Z", "algorithm is missing"),

@@ -208,9 +208,18 @@ def test_a_carrier_the_bundle_discloses_is_proven(bundle: Bundle) -> None:
     ]
 
 
-def test_a_wrong_carrier_is_refuted(bundle: Bundle) -> None:
+def test_a_file_that_may_be_withheld_in_its_folder_is_unchecked_not_refuted(
+    bundle: Bundle,
+) -> None:
+    for content in (FILES["data/batch-13.csv"], b"never anchored"):
+        verdict = judge(bundle, carriers={"batch-13.csv": digest_of(content)})
+        assert "unknown" in codes(verdict, "carrier")
+        assert verdict.exit_code == 3
+
+
+def test_a_wrong_carrier_under_a_disclosed_name_is_refuted(bundle: Bundle) -> None:
     for content in (FILES["data/batch-12.csv"] + b"\n", FILES["data/batch-13.csv"], b""):
-        verdict = judge(bundle, carriers={"batch.csv": digest_of(content)})
+        verdict = judge(bundle, carriers={"batch-12.csv": digest_of(content)})
         fault = verdict.first_fault
         assert fault is not None
         assert (fault.step, fault.code) == ("carrier", "no-match")
