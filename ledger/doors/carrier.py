@@ -23,8 +23,8 @@ from ledger.record.manifest import FileEntry
 
 BUFFER_BYTES = 1 << 20
 """Read size for a big file."""
-SMALL_BUFFER_BYTES = 32 << 10
-"""Read size for the first read: near a small file's size, since a bigger one costs a memset."""
+SMALL_BYTES = 32 << 10
+"""Files up to this are read at once; a bigger buffer would cost more to clear than to fill."""
 BATCH_FILES = 512
 """Files handed to a process at once: enough that the hand-over is not felt."""
 PROCESS_THRESHOLD = 2048
@@ -87,11 +87,11 @@ def read_carrier(
             f"{path} is {_kind(mode)}, not a file or folder", hint="give the file it points to"
         )
     try:
-        entry = _read_file(os.fspath(path), absolute.name, progress)
+        size, sha256, mtime = _read_file(os.fspath(path), progress)
     except UnavailableError as error:
         hint = "close the program that writes it, or mend its permissions, then anchor again"
         raise UnavailableError(f"cannot read {path}: {error}", hint=hint) from error
-    return FileCarrier(absolute, entry)
+    return FileCarrier(absolute, FileEntry(absolute.name, size, sha256, mtime))
 
 
 def walk(folder: Path) -> Iterator[tuple[str, str | None]]:
@@ -141,17 +141,16 @@ def _read_folder(
             skipped.append((name, reason))
     _refuse(skipped, skip)
     batches = [plain[i : i + BATCH_FILES] for i in range(0, len(plain), BATCH_FILES)]
-    # Names come back with what was read: here they are not held twice.
     del plain
     entries: list[FileEntry] = []
-    for batch in _hash_all(os.fspath(folder), batches, executor):
-        failed = [(name, reason) for name, reason in batch if isinstance(reason, str)]
+    for names, results in _hash_all(os.fspath(folder), batches, executor):
+        found = list(zip(names, results, strict=True))
+        failed = [(name, read) for name, read in found if isinstance(read, str)]
         _refuse(failed, skip)
         skipped += failed
-        read = [result for _, result in batch if isinstance(result, FileEntry)]
-        entries += read
+        entries += [FileEntry(name, *read) for name, read in found if not isinstance(read, str)]
         if progress is not None:
-            progress(len(batch), sum(entry.size for entry in read))
+            progress(len(names), sum(read[0] for read in results if not isinstance(read, str)))
     entries += [_skipped(name, reason) for name, reason in skipped]
     if not any(entry.skipped is None for entry in entries):
         hint = "a folder is anchored by its files: give one that has some"
@@ -175,14 +174,16 @@ def _skipped(name: str, reason: str) -> FileEntry:
     return FileEntry(_display(name), 0, b"", 0, skipped=reason)
 
 
-Result = tuple[str, FileEntry | str]
-"""A relative path and what was read, or why it was not."""
+Read = tuple[int, bytes, int]
+"""What was read of a file: size, SHA-256, and time in microseconds of Unix.
+
+A plain tuple, since it travels between processes by the hundred thousand."""
 
 
 def _hash_all(
     folder: str, batches: list[list[str]], executor: Executor | None
-) -> Iterator[list[Result]]:
-    """What was read of each batch of names, in order; each batch is forgotten as it is handed on.
+) -> Iterator[tuple[list[str], list[Read | str]]]:
+    """Each batch of names with what was read of it, in order.
 
     UnavailableError if a process that was hashing is gone.
     """
@@ -192,7 +193,7 @@ def _hash_all(
     workers = min(os.cpu_count() or 1, 8)
     if len(batches) * BATCH_FILES <= PROCESS_THRESHOLD or workers == 1:
         for batch in batches:
-            yield _hash_batch(folder, batch)
+            yield batch, _hash_batch(folder, batch)
         return
     # Forked children share what is imported; elsewhere they start anew, which costs 0.2 s each.
     method = "fork" if sys.platform == "linux" else "spawn"
@@ -201,12 +202,12 @@ def _hash_all(
         yield from _map(pool, folder, batches)
 
 
-def _map(executor: Executor, folder: str, batches: list[list[str]]) -> Iterator[list[Result]]:
+def _map(
+    executor: Executor, folder: str, batches: list[list[str]]
+) -> Iterator[tuple[list[str], list[Read | str]]]:
     folders = [folder] * len(batches)
     try:
-        found = executor.map(_hash_batch, folders, batches)
-        batches.clear()
-        yield from found
+        yield from zip(batches, executor.map(_hash_batch, folders, batches), strict=True)
     except BrokenExecutor as error:
         hint = "run it again; if the machine is short of memory, anchor smaller folders"
         raise UnavailableError(f"a process that was hashing is gone: {error}", hint=hint) from error
@@ -217,51 +218,60 @@ def _leave_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _hash_batch(folder: str, names: list[str]) -> list[Result]:
-    """Hash files of one folder; an error becomes its reason, so that one file fails alone."""
-    results: list[Result] = []
-    for name in names:
-        try:
-            results.append((name, _read_file(f"{folder}/{name}", name, None)))
-        except LedgerError as error:
-            results.append((name, str(error)))
-    return results
+def _hash_batch(folder: str, names: list[str]) -> list[Read | str]:
+    """What was read of each file, or why it was not: one that fails, fails alone."""
+    return [_read_or_reason(f"{folder}/{name}") for name in names]
 
 
-def _read_file(path: str, name: str, progress: Progress | None) -> FileEntry:
+def _read_or_reason(path: str) -> Read | str:
+    try:
+        return _read_file(path, None)
+    except LedgerError as error:
+        return str(error)
+
+
+def _read_file(path: str, progress: Progress | None) -> Read:
     for _ in range(READ_TRIES):
         try:
-            entry = _read_once(path, name, progress)
+            read = _read_once(path, progress)
         except OSError as error:
             raise UnavailableError(_reason(error)) from error
-        if entry is not None:
-            return entry
+        if read is not None:
+            return read
     raise UnavailableError("changed while it was read")
 
 
-def _read_once(path: str, name: str, progress: Progress | None) -> FileEntry | None:
-    """Size, digest and time of one file, or None if it changed meanwhile."""
-    # O_NOFOLLOW and O_NONBLOCK: a file swapped for a link or a pipe must neither fool nor hang us.
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    descriptor = os.open(path, flags | getattr(os, "O_BINARY", 0))
+# O_NOFOLLOW and O_NONBLOCK: a file swapped for a link or a pipe must neither fool nor hang us.
+_OPEN = (
+    os.O_RDONLY
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+
+
+def _read_once(path: str, progress: Progress | None) -> Read | None:
+    """What was read of one file, or None if it changed meanwhile."""
+    descriptor = os.open(path, _OPEN)
     try:
         before = os.fstat(descriptor)
         if not stat.S_ISREG(before.st_mode):
             raise UnavailableError(_kind(before.st_mode))
-        digest = hashlib.sha256()
-        size = 0
-        if before.st_size <= SMALL_BUFFER_BYTES:
-            while block := os.read(descriptor, SMALL_BUFFER_BYTES):
-                digest.update(block)
-                size += len(block)
+        if before.st_size <= SMALL_BYTES:
+            # One byte more than it has: a file that grew is seen without a second read.
+            content = os.read(descriptor, before.st_size + 1)
+            while len(content) < before.st_size and (more := os.read(descriptor, SMALL_BYTES)):
+                content += more  # some network drives give less than was asked for
+            size, digest = len(content), hashlib.sha256(content)
         else:
+            digest = hashlib.sha256()
             size = _read_big(descriptor, digest.update, progress)
         after = os.fstat(descriptor)
     finally:
         os.close(descriptor)
-    if (after.st_mtime_ns, after.st_size) != (before.st_mtime_ns, size):
+    if after.st_mtime_ns != before.st_mtime_ns or not size == before.st_size == after.st_size:
         return None
-    return FileEntry(name, size, digest.digest(), before.st_mtime_ns // 1000)
+    return size, digest.digest(), before.st_mtime_ns // 1000
 
 
 def _read_big(

@@ -288,7 +288,7 @@ def test_file_swapped_for_a_pipe_does_not_hang(folder: Path) -> None:
     os.mkfifo(folder / "b.txt")
     (folder / "a").unlink()
     (folder / "a").symlink_to("数据/第12批.csv")
-    results = dict(door._hash_batch(os.fspath(folder), names))
+    results = dict(zip(names, door._hash_batch(os.fspath(folder), names), strict=True))
     assert results["b.txt"] == "a pipe"
     assert isinstance(results["a"], str)
 
