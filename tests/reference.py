@@ -1,5 +1,6 @@
 """The Merkle tree once more, slowly, from the text of RFC 6962 §2.1 and RFC 9162 §2.1.3-2.1.4.
 
+Subtrees are from the text of draft-ietf-plants-merkle-tree-certs §4, as it is after version 05.
 Nothing is imported from the ledger and nothing is clever: each function is the standard's sentence
 in Python, so that a mistake in the fast code is not likely to be here too. D[start:stop] is given
 by ``Mth``, a function that answers MTH(D[start:stop]).
@@ -121,6 +122,76 @@ def extends(
             sr = sha256(b"\x01" + sr + c).digest()
         fn, sn = fn >> 1, sn >> 1
     return fr == first_hash and sr == second_hash and sn == 0
+
+
+def is_subtree(start: int, stop: int) -> bool:
+    """Whether [start, stop) is a subtree: draft-ietf-plants-merkle-tree-certs §4.1."""
+    bit_ceil = 1
+    while bit_ceil < stop - start:
+        bit_ceil = 2 * bit_ceil
+    return 0 <= start <= stop and start % bit_ceil == 0
+
+
+def subtree_proof(start: int, stop: int, n: int, mth: Mth) -> list[bytes]:
+    """SUBTREE_PROOF(start, stop, D_n), the draft's §4.4.1 (text after version 05)."""
+    return [] if start == stop else subtree_subproof(start, stop, 0, n, True, mth)
+
+
+def subtree_subproof(start: int, stop: int, low: int, high: int, b: bool, mth: Mth) -> list[bytes]:
+    """SUBTREE_SUBPROOF(start, stop, D[low:high], b), §4.4.1; start and stop count from low."""
+    n = high - low
+    if start == 0 and stop == n:
+        return [] if b else [mth(low, high)]
+    k = largest_power_of_two_below(n)
+    if stop <= k:
+        return [*subtree_subproof(start, stop, low, low + k, b, mth), mth(low + k, high)]
+    if k <= start:
+        rest = subtree_subproof(start - k, stop - k, low + k, high, b, mth)
+        return [*rest, mth(low, low + k)]
+    assert start == 0
+    return [*subtree_subproof(0, stop - k, low + k, high, False, mth), mth(low, low + k)]
+
+
+def subtree_bottom(fn: int, sn: int, tn: int) -> tuple[int, int, int]:
+    """The right-shifts with which §4.4.3 begins: the node at which the proof does."""
+    if sn == tn:
+        while fn != sn:
+            fn, sn, tn = fn >> 1, sn >> 1, tn >> 1
+    else:
+        while fn != sn and sn % 2 == 1:
+            fn, sn, tn = fn >> 1, sn >> 1, tn >> 1
+    return fn, sn, tn
+
+
+def subtree_extends(
+    start: int, stop: int, n: int, path: Sequence[bytes], node_hash: bytes, root_hash: bytes
+) -> bool:
+    """Whether the subtree consistency proof verifies: the draft's §4.4.3, step by step."""
+    if not is_subtree(start, stop) or stop > n:
+        return False
+    if start == stop:
+        return not path and node_hash == sha256(b"").digest()
+    hashes = list(path)
+    fn, sn, tn = subtree_bottom(start, stop - 1, n - 1)
+    if fn == sn:
+        fr = sr = node_hash
+    else:
+        if not hashes:
+            return False
+        fr = sr = hashes.pop(0)
+    for c in hashes:
+        if tn == 0:
+            return False
+        if sn % 2 == 1 or sn == tn:
+            if fn < sn:
+                fr = sha256(b"\x01" + c + fr).digest()
+            sr = sha256(b"\x01" + c + sr).digest()
+            while sn % 2 == 0:
+                fn, sn, tn = fn >> 1, sn >> 1, tn >> 1
+        else:
+            sr = sha256(b"\x01" + sr + c).digest()
+        fn, sn, tn = fn >> 1, sn >> 1, tn >> 1
+    return tn == 0 and fr == node_hash and sr == root_hash
 
 
 def sparse_mth(marked: Iterable[int]) -> Mth:

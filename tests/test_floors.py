@@ -27,7 +27,7 @@ FLOORS = (
 PURE = ("ledger/errors", "ledger/tlog", "ledger/record", "ledger/timestamp", "ledger/proof")
 
 ORDER: Mapping[str, str] = {
-    "ledger/tlog": "text signature merkle tile note checkpoint proof policy",
+    "ledger/tlog": "text signature merkle subtree tile note checkpoint proof policy",
     "ledger/record": "strict_json rfc4648 vocabulary claims sdjwt record manifest chain",
     "ledger/timestamp": "der request algorithms cms token path material opened examine",
     "ledger/proof": "verdict bundle trust roots recorded logged stamps bounds verify attack",

@@ -2,6 +2,7 @@
 
     text         decimals and base64, as all the formats below write them
     merkle       tree heads, inclusion and consistency proofs (RFC 6962, RFC 9162)
+    subtree      aligned ranges of the tree and their proofs (draft-ietf-plants-merkle-tree-certs)
     tile         the tree cut into tiles, entries in bundles (c2sp.org/tlog-tiles)
     signature    Ed25519 and ML-DSA-44, checked strictly
     note         signed notes and verifier keys (c2sp.org/signed-note)

@@ -62,7 +62,7 @@ class TreeHead:
 
     def __post_init__(self) -> None:
         _require_number(self.size, "tree size")
-        _require_hashes((self.root,), "root")
+        require_hashes((self.root,), "root")
         if self.size == 0 and self.root != EMPTY_ROOT:
             raise ValueError("a tree of size 0 has the empty root only")
 
@@ -82,7 +82,7 @@ class InclusionProof:
     def __post_init__(self) -> None:
         _require_number(self.index, "index")
         _require_number(self.size, "tree size")
-        _require_hashes(self.path, "path")
+        require_hashes(self.path, "path")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class ConsistencyProof:
     def __post_init__(self) -> None:
         _require_number(self.old_size, "old size")
         _require_number(self.new_size, "new size")
-        _require_hashes(self.path, "path")
+        require_hashes(self.path, "path")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ def tree_root(size: int, read: HashReader) -> Hash:
     _require_number(size, "tree size")
     if size == 0:
         return EMPTY_ROOT
-    return _read_ranges([(0, size)], read)[0]
+    return read_ranges([(0, size)], read)[0]
 
 
 def prove_inclusion(index: int, size: int, read: HashReader) -> InclusionProof:
@@ -144,7 +144,7 @@ def prove_inclusion(index: int, size: int, read: HashReader) -> InclusionProof:
     _require_number(size, "tree size")
     if not 0 <= index < size:
         raise ValueError(f"index is {index}, want at least 0 and below the size {size}")
-    return InclusionProof(index, size, _read_ranges(_inclusion_ranges(index, size), read))
+    return InclusionProof(index, size, read_ranges(_inclusion_ranges(index, size), read))
 
 
 def prove_consistency(old_size: int, new_size: int, read: HashReader) -> ConsistencyProof:
@@ -157,7 +157,7 @@ def prove_consistency(old_size: int, new_size: int, read: HashReader) -> Consist
     if not 0 < old_size <= new_size:
         raise ValueError(f"old size is {old_size}, want at least 1 and at most {new_size}")
     ranges = _consistency_ranges(old_size, new_size)
-    return ConsistencyProof(old_size, new_size, _read_ranges(ranges, read))
+    return ConsistencyProof(old_size, new_size, read_ranges(ranges, read))
 
 
 def check_inclusion(proof: InclusionProof, leaf: Hash, head: TreeHead) -> None:
@@ -167,13 +167,13 @@ def check_inclusion(proof: InclusionProof, leaf: Hash, head: TreeHead) -> None:
     given leaf hash may be an inner node. The path's length follows from index and size and is
     checked before a hash is computed. RFC 9162 §2.1.3.2.
     """
-    _require_hashes((leaf,), "leaf")
+    require_hashes((leaf,), "leaf")
     if proof.size != head.size:
         raise VerificationError(f"proof is for size {proof.size}, want {head.size}")
     if proof.index >= proof.size:
         raise VerificationError(f"index is {proof.index}, want below the size {proof.size}")
     inner, border = _path_shape(proof.index, proof.size)
-    _require_path(proof.path, inner + border)
+    require_path(proof.path, inner + border)
     root = leaf
     for level, sibling in enumerate(proof.path):
         # Above the inner part the path follows the right border: every sibling is on the left.
@@ -199,7 +199,7 @@ def check_consistency(proof: ConsistencyProof, old: TreeHead, new: TreeHead) -> 
     if not 0 < old.size <= new.size:
         raise VerificationError(f"old size is {old.size}, want at least 1 and at most {new.size}")
     if old.size == new.size:
-        _require_path(proof.path, 0)
+        require_path(proof.path, 0)
         if old.root != new.root:
             raise VerificationError("one size has two roots")
         return
@@ -209,7 +209,7 @@ def check_consistency(proof: ConsistencyProof, old: TreeHead, new: TreeHead) -> 
     skip = (old.size & -old.size).bit_length() - 1
     inner, border = _path_shape(last, new.size)
     given = 0 if old.size == 1 << skip else 1
-    _require_path(proof.path, given + inner - skip + border)
+    require_path(proof.path, given + inner - skip + border)
     seed = proof.path[0] if given else old.root
     old_root = new_root = seed
     for level, sibling in enumerate(proof.path[given:], start=skip):
@@ -270,7 +270,7 @@ class Frontier:
 
     def __post_init__(self) -> None:
         _require_number(self.size, "tree size")
-        _require_hashes(self.nodes, "nodes")
+        require_hashes(self.nodes, "nodes")
         if len(self.nodes) != self.size.bit_count():
             raise ValueError(f"frontier has {len(self.nodes)} nodes, want {self.size.bit_count()}")
 
@@ -298,8 +298,8 @@ def _level_above(level: Sequence[Hash], *, keep_odd: bool) -> list[Hash]:
     return above
 
 
-def _split(low: int, high: int) -> int:
-    # Where RFC 6962 §2.1 cuts [low, high): after the largest power of two below its length.
+def split(low: int, high: int) -> int:
+    """Where RFC 6962 §2.1 cuts [low, high): after the largest power of two below its length."""
     return low + (1 << (high - low - 1).bit_length() - 1)
 
 
@@ -308,7 +308,7 @@ def _inclusion_ranges(index: int, size: int) -> list[tuple[int, int]]:
     low, high = 0, size
     ranges = []
     while high - low > 1:
-        middle = _split(low, high)
+        middle = split(low, high)
         if index < middle:
             ranges.append((middle, high))
             high = middle
@@ -323,7 +323,7 @@ def _consistency_ranges(old_size: int, new_size: int) -> list[tuple[int, int]]:
     low, high = 0, new_size
     ranges = []
     while high != old_size:
-        middle = _split(low, high)
+        middle = split(low, high)
         if old_size <= middle:
             ranges.append((middle, high))
             high = middle
@@ -346,8 +346,11 @@ def _perfect_nodes(start: int, stop: int) -> list[Node]:
     return nodes
 
 
-def _read_ranges(ranges: Sequence[tuple[int, int]], read: HashReader) -> tuple[Hash, ...]:
-    # The roots of the ranges, from one call to read, or none if nothing is wanted.
+def read_ranges(ranges: Sequence[tuple[int, int]], read: HashReader) -> tuple[Hash, ...]:
+    """The roots of leaf ranges, each starting where a cut falls, from one call to ``read`` at most.
+
+    ValueError if the reader does not answer as asked.
+    """
     groups = [_perfect_nodes(start, stop) for start, stop in ranges]
     wanted = [node for group in groups for node in group]
     if not wanted:
@@ -355,7 +358,7 @@ def _read_ranges(ranges: Sequence[tuple[int, int]], read: HashReader) -> tuple[H
     answers = read(wanted)
     if len(answers) != len(wanted):
         raise ValueError(f"reader gave {len(answers)} hashes, want {len(wanted)}")
-    _require_hashes(answers, "the reader's answer")
+    require_hashes(answers, "the reader's answer")
     hashes = iter(answers)
     return tuple(_fold([next(hashes) for _ in group]) for group in groups)
 
@@ -375,7 +378,8 @@ def _path_shape(index: int, size: int) -> tuple[int, int]:
     return inner, (index >> inner).bit_count()
 
 
-def _require_path(path: Sequence[Hash], want: int) -> None:
+def require_path(path: Sequence[Hash], want: int) -> None:
+    """Raise VerificationError unless ``path`` has ``want`` hashes."""
     if len(path) != want:
         raise VerificationError(f"proof has {len(path)} hashes, want {want}")
 
@@ -385,7 +389,8 @@ def _require_number(number: int, name: str) -> None:
         raise ValueError(f"{name} is {number}, want 0 to 2^63 - 1")
 
 
-def _require_hashes(hashes: Sequence[Hash], name: str) -> None:
+def require_hashes(hashes: Sequence[Hash], name: str) -> None:
+    """Raise ValueError unless all of ``hashes`` (those of ``name``) have 32 bytes."""
     for value in hashes:
         if len(value) != HASH_SIZE:
             raise ValueError(f"{name} has a hash of {len(value)} bytes, want {HASH_SIZE}")
