@@ -21,7 +21,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "trust-why": (
         (
             "Names the time-stamping authorities you believe. Without one, the file the desk was"
-            " started with is used, else the default one: public authorities, two of which must agree."
+            " started with is used, else the default one: public authorities, two must agree."
         ),
         (
             "载明您采信的时间戳机构。未提供时采用启动本页时指定的清单，否则采用默认清单："

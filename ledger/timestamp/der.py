@@ -12,6 +12,7 @@ becomes MalformedError.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
 from asn1crypto import x509
@@ -134,6 +135,10 @@ def split(b: bytes) -> tuple[bytes, ...]:
     return tuple(parts)
 
 
+KEPT_CERTIFICATES = 512
+"""Certificates whose parse is kept: each is read ten times on the way to a verdict."""
+
+
 def load(spec: Any, b: bytes, what: str, limit_bytes: int) -> Any:  # noqa: ANN401
     """Parse the whole of b as the asn1crypto class spec; lazy parts stay lazy.
 
@@ -144,8 +149,12 @@ def load(spec: Any, b: bytes, what: str, limit_bytes: int) -> Any:  # noqa: ANN4
         return spec.load(b, strict=True)
 
 
+@lru_cache(maxsize=KEPT_CERTIFICATES)
 def load_certificate(b: bytes) -> x509.Certificate:
-    """Parse one DER certificate wholly, extensions included; MalformedError otherwise."""
+    """Parse one DER certificate wholly, extensions included; MalformedError otherwise.
+
+    The same bytes give the same value, which is not to be changed.
+    """
     certificate = load(x509.Certificate, b, "certificate", MAX_CERTIFICATE_BYTES)
     with reading("certificate"):
         certificate.native  # noqa: B018 — reading it is what forces the parse

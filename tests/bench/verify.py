@@ -1,0 +1,86 @@
+"""P8: the verdict on a bundle, in process: one record with two tokens, then a hundred more.
+
+Goal: at most 10 ms for one record with two tokens, at most 200 µs for each further record under
+the same checkpoint. Beside it: the same two tokens by ``openssl ts -verify``, a process each.
+"""
+
+import statistics
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).resolve().parents[2])]
+
+from measure import run
+
+from cli.compose import DEVELOPMENT_TRUST, make_tally
+from ledger.doors.carrier import read_carrier
+from ledger.holder.anchoring import Wish
+from ledger.holder.bundling import Bundler, Choice
+from ledger.holder.config import Config
+from ledger.proof.bundle import Bundle
+from ledger.proof.trust import Trust, parse_trust
+from ledger.proof.verdict import Outcome
+from ledger.proof.verify import verify
+
+MORE = 100
+
+
+def make(folder: Path, records: int) -> tuple[Bundle, Trust]:
+    """A bundle of one chain of ``records`` records, all opened, under one stamped checkpoint."""
+    tally = make_tally(folder / "vault", Config(development=True), state=folder / "state")
+    carrier = folder / "carrier.txt"
+    for number in range(records):
+        carrier.write_bytes(b"%d" % number)
+        tally.anchorer.anchor(read_carrier(carrier), Wish("bench", keep=False))
+    tally.anchorer.send()
+    tally.anchorer.stamp()
+    chosen = tally.vault.records()
+    plan = Bundler(tally.vault, tally.ledger, folder).plan(chosen, Choice(("carrier", "kind")))
+    trust = parse_trust((folder / "vault" / DEVELOPMENT_TRUST).read_bytes())
+    return plan.bundle, trust
+
+
+def timed(bundle: Bundle, trust: Trust, rounds: int) -> tuple[float, float]:
+    """Median and spread (max - min) of CPU seconds of one verdict."""
+    times = []
+    for _ in range(rounds):
+        started = time.process_time()
+        verdict = verify(
+            bundle, trust, {}, checked_at=datetime.now(UTC), clock="bench", tool="bench"
+        )
+        times.append(time.process_time() - started)
+        assert verdict.outcome is Outcome.PROVEN, verdict.first_fault
+    return statistics.median(times[1:]), max(times[1:]) - min(times[1:])
+
+
+def openssl(folder: Path, bundle: Bundle) -> float:
+    """Median CPU seconds of one ``openssl ts -verify`` of the bundle's first stamp."""
+    path = next(path for path in sorted(bundle.files) if path.endswith(".tsr"))
+    root = sorted((folder / "vault").glob("development-*-root.pem"))[0]
+    size = path.split("/")[1]
+    (folder / "t.tsr").write_bytes(bundle.files[path])
+    (folder / "t.data").write_bytes(bundle.files[f"checkpoints/{size}"])
+    words = ["openssl", "ts", "-verify", "-in", str(folder / "t.tsr")]
+    words += ["-data", str(folder / "t.data"), "-CAfile", str(root)]
+    return statistics.median(run(words).cpu for _ in range(11))
+
+
+def main() -> None:
+    """Print the table."""
+    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as many:
+        small, trust = make(Path(one), 1)
+        single, spread = timed(small, trust, 41)
+        big, trust_many = make(Path(many), 1 + MORE)
+        several, _ = timed(big, trust_many, 11)
+        peer = openssl(Path(one), small)
+    further = (several - single) / MORE
+    print(f"one record with two tokens: {single * 1e3:.2f} ms (spread {spread * 1e3:.2f})")
+    print(f"each further record: {further * 1e6:.0f} µs")
+    print(f"openssl ts -verify of two tokens, a process each: {2 * peer * 1e3:.2f} ms")
+
+
+if __name__ == "__main__":
+    main()
