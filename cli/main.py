@@ -25,6 +25,8 @@ FAMILIES = {
     "show": ("cli.vault", "One record: what it says and how well it is proven."),
     "bundle": ("cli.bundle", "Write a proof bundle with only what you choose to disclose."),
     "verify": ("cli.verify", "Check a bundle, offline, against your own trust file."),
+    "timestamp": ("cli.timestamp", "Check or show one RFC 3161 token by itself."),
+    "trust": ("cli.trust", "What a trust file accepts, and whether that is wise."),
     "desk": ("cli.desk", "A page on this machine to verify bundles without a shell."),
     "demo": ("cli.demo", "The whole path on a sample notebook, or on your own folder."),
     "doctor": ("cli.doctor", "Check that this machine has what Tallystick needs."),

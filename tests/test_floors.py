@@ -30,7 +30,9 @@ ORDER: Mapping[str, str] = {
     "ledger/tlog": "text signature merkle subtree tile note checkpoint proof policy",
     "ledger/record": "strict_json rfc4648 vocabulary claims sdjwt record manifest chain",
     "ledger/timestamp": "der request algorithms cms token path material opened examine",
-    "ledger/proof": "verdict bundle trust roots recorded logged stamps bounds verify attack",
+    "ledger/proof": (
+        "verdict bundle trust roots lint recorded logged stamps appraise bounds verify attack"
+    ),
     "ledger/doors": "files sqlite keys http carrier client",
     "ledger/operator": (
         "store/protocol store/memory store/sqlite"

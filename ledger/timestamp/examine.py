@@ -246,10 +246,13 @@ class _Examiner:
         return _proven("imprint.algorithm", algorithm=algorithm)
 
     def imprint(self) -> Check:
+        algorithm = self.token.imprint_algorithm
+        if self.asked.imprint is None and algorithm not in DIGEST_BYTES:
+            return _unchecked("imprint", "unknown-algorithm", algorithm)
         if self.asked.imprint is None:
             return _unchecked("imprint", "no-data")
         check_imprint(self.token, self.asked.imprint)
-        return _proven("imprint", algorithm=self.token.imprint_algorithm)
+        return _proven("imprint", algorithm=algorithm)
 
     def nonce(self) -> Check:
         request = self.asked.request

@@ -16,7 +16,6 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from asn1crypto import crl, ocsp, x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -38,11 +37,24 @@ _BLOCK = re.compile(
 )
 
 
+_SHORT = {
+    "2.5.4.3": "CN",
+    "2.5.4.6": "C",
+    "2.5.4.7": "L",
+    "2.5.4.8": "ST",
+    "2.5.4.10": "O",
+    "2.5.4.11": "OU",
+    "2.5.4.97": "organizationIdentifier",
+    "1.2.840.113549.1.9.1": "emailAddress",
+}
+"""RFC 4514 §3, and two that TSAs use; others are shown as dotted OIDs."""
+
+
 @dataclass(frozen=True, slots=True)
 class CertificateFacts:
     """What a certificate says of itself; nothing in it is checked.
 
-    ``subject``, ``issuer``: for people, not safe to display as they are. ``key``: for people,
+    ``subject``, ``issuer``: as in RFC 4514, not safe to display as they are. ``key``: for people,
     ``rsa 4096``, ``ec secp256r1``, or the algorithm's name. ``signature``: a name or dotted OID.
     """
 
@@ -139,9 +151,23 @@ def _load_ocsp(der: bytes) -> None:
         value.native  # noqa: B018 — forces the parse
 
 
-def _name(name: Any) -> str:  # noqa: ANN401 — an asn1crypto Name
-    text: str = name.human_friendly
-    return text
+def _name(name: x509.Name) -> str:
+    """The name as RFC 4514 writes it, the most specific part first."""
+    parts = []
+    for relative in reversed(name.chosen):
+        pairs = [f"{_attribute(pair['type'])}={_escape(pair['value'].native)}" for pair in relative]
+        parts.append("+".join(sorted(pairs)))
+    return ",".join(parts)
+
+
+def _attribute(kind: x509.NameType) -> str:
+    dotted: str = kind.dotted
+    return _SHORT.get(dotted, dotted)
+
+
+def _escape(value: object) -> str:
+    """RFC 4514 §2.4, as far as a reader could take one part for two."""
+    return re.sub(r'([,+"\\<>;])', r"\\\1", str(value))
 
 
 def _key(certificate: x509.Certificate) -> str:
