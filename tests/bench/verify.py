@@ -60,7 +60,7 @@ def timed(bundle: Bundle, trust: Trust, rounds: int) -> tuple[float, float]:
 def openssl(folder: Path, bundle: Bundle) -> float:
     """Median CPU seconds of one ``openssl ts -verify`` of the bundle's first stamp."""
     path = next(path for path in sorted(bundle.files) if path.endswith(".tsr"))
-    root = sorted((folder / "vault").glob("development-*-root.pem"))[0]
+    root = min((folder / "vault").glob("development-*-root.pem"))
     size = path.split("/")[1]
     (folder / "t.tsr").write_bytes(bundle.files[path])
     (folder / "t.data").write_bytes(bundle.files[f"checkpoints/{size}"])
