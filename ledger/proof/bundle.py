@@ -11,6 +11,8 @@
     stamps/<size>/<tsa>-<hash8>.tsr    responses over checkpoints/<size>, as received
     stamps/not-before/<hash>.tst       bare tokens that records name in ``not_before``
     material/<hash16>.pem              certificates; never roots by themselves
+    material/<hash16>.crl              CRLs, DER; hash16 is of their SHA-256
+    material/<hash16>.ocsp             OCSP answers, DER
     material/ledger.vkey               the ledger's keys, one vkey a line
     carriers/<e>/<path>                disclosed carriers
 
@@ -56,6 +58,8 @@ _KINDS = {
     ),
     "not-before": re.compile(r"stamps/not-before/(?P<hash>[0-9a-f]{64})\.tst"),
     "certificate": re.compile(r"material/(?P<hash>[0-9a-f]{16})\.pem"),
+    "crl": re.compile(r"material/(?P<hash>[0-9a-f]{16})\.crl"),
+    "ocsp": re.compile(r"material/(?P<hash>[0-9a-f]{16})\.ocsp"),
     "vkeys": re.compile(re.escape(VKEYS)),
     "readme": re.compile(re.escape(README)),
     "sums": re.compile(re.escape(SUMS)),

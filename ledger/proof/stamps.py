@@ -17,11 +17,20 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from ledger.errors import MalformedError, VerificationError
 from ledger.proof.bundle import Bundle
+from ledger.proof.revocation import (
+    Answer,
+    about,
+    issuers_above,
+    read_answers,
+    read_crl,
+    read_ocsp,
+    why_not,
+)
 from ledger.proof.trust import Trust, TrustedTsa, algorithm_words
 from ledger.proof.verdict import Finding, Outcome, TokenReport
 from ledger.timestamp.algorithms import digest, load_public_key
 from ledger.timestamp.der import load_certificate, reading
-from ledger.timestamp.path import TrustedPath, check_path
+from ledger.timestamp.path import TrustedPath, check_path, check_revocation
 from ledger.timestamp.request import DIGEST_BYTES
 from ledger.timestamp.token import (
     Token,
@@ -110,12 +119,34 @@ def format_certificate(der: bytes) -> tuple[str, bytes]:
     return f"material/{hashlib.sha256(der).hexdigest()[:16]}.pem", pem.encode("ascii")
 
 
-class Judge:
-    """Judges tokens under one trust file, with one bundle's certificates and the verifier's own."""
+def make_judge(bundle: Bundle, trust: Trust) -> tuple["Judge", list[Finding]]:
+    """A judge with the bundle's material, and a finding for each part of it that is malformed."""
+    findings = []
+    certificates: tuple[bytes, ...] = ()
+    try:
+        certificates = read_certificates(bundle)
+    except MalformedError as error:
+        values = {"path": "material/", "reason": str(error)}
+        findings.append(Finding("stamp", Outcome.REFUTED, "malformed", values))
+    answers, faults = read_answers(bundle)
+    for path, reason in faults:
+        values = {"path": path, "reason": reason}
+        findings.append(Finding("revocation", Outcome.REFUTED, "malformed", values))
+    return Judge(trust, certificates, answers), findings
 
-    def __init__(self, trust: Trust, certificates: Sequence[bytes]) -> None:
+
+class Judge:
+    """Judges tokens under one trust file, with one bundle's material and the verifier's own roots.
+
+    ``answers``: CRLs and OCSP answers, beside those that a token embeds.
+    """
+
+    def __init__(
+        self, trust: Trust, certificates: Sequence[bytes], answers: Sequence[Answer] = ()
+    ) -> None:
         self._trust = trust
         self._certificates = (*certificates, *trust.roots)
+        self._answers = tuple(answers)
         self._pinned = {tsa.anchor for tsa in trust.tsas}
 
     def judge_stamp(self, path: str, tsa: str, size: int, response: bytes, over: bytes) -> Judged:
@@ -150,9 +181,10 @@ class Judge:
             report = _report(path, tsa, size, token, None, str(error))
             return _not_counted(step, path, tsa, str(error), report)
         report = _report(path, believed.name, size, token, counted, None)
+        revocation = self._revocation(token, counted.tsa, trusted)
         if size is None:
-            return Judged((), report, counted)
-        return Judged(_counted_findings(path, counted, trusted), report, counted)
+            return Judged((revocation,), report, counted)
+        return Judged((_counted_finding(path, counted), revocation), report, counted)
 
     def _check(self, token: Token, over: bytes | None) -> bytes:
         """The signer's certificate of a good token over these bytes; else what ``_judge`` sorts."""
@@ -177,7 +209,8 @@ class Judge:
             der for der in dict.fromkeys(known) if hashlib.sha256(der).digest() in self._pinned
         ]
         # What the token embeds of revocation is looked at, so that a bad word is never missed.
-        crls, ocsps = token.signed.crls, token.signed.ocsps
+        answers = about(self._answers, issuers_above(signer, known)) if self._answers else ()
+        crls, ocsps = _material(token, answers)
         path = check_path(signer, known, anchors, token.gen_time, crls, ocsps)
         tsa = self._trust.tsa_of(path.anchor)
         if tsa is None:
@@ -187,6 +220,43 @@ class Judge:
         if weak and (used := weak & _algorithms(token, path)):
             raise VerificationError(f"weak: {min(used)} by the trust file")
         return tsa, path
+
+    def _revocation(self, token: Token, tsa: str, path: TrustedPath) -> Finding:
+        """Whether every certificate of the path is shown not revoked; else the first that is not.
+
+        A certificate that is shown revoked does not get here: its token is not counted.
+        """
+        if path.revocation == "good":
+            return Finding("revocation", Outcome.PROVEN, "good", {"tsa": tsa}, tsa=tsa)
+        if not (self._answers or token.signed.crls or token.signed.ocsps):
+            return Finding("revocation", Outcome.UNCHECKED, "no-material", {"tsa": tsa}, tsa=tsa)
+        answers = about((*self._answers, *_embedded(token)), path.certificates)
+        shown = check_revocation(path, token.gen_time, *_material(token, answers))
+        number = shown.index(False)
+        code = why_not(path.certificates[number], answers, token.gen_time)
+        values: dict[str, str | int] = {"tsa": tsa, "number": number + 1, "total": len(shown)}
+        return Finding("revocation", Outcome.UNCHECKED, code, values, tsa=tsa)
+
+
+def _embedded(token: Token) -> list[Answer]:
+    """The CRLs and OCSP answers in the token that can be read."""
+    found = []
+    for reader, given in ((read_crl, token.signed.crls), (read_ocsp, token.signed.ocsps)):
+        for der in given:
+            try:
+                found.append(reader(der))
+            except MalformedError:
+                continue
+    return found
+
+
+def _material(
+    token: Token, answers: Sequence[Answer]
+) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+    """CRLs and OCSP answers: those the token embeds, then ``answers``."""
+    crls = (one.der for one in answers if one.kind == "crl")
+    ocsps = (one.der for one in answers if one.kind == "ocsp")
+    return (*token.signed.crls, *crls), (*token.signed.ocsps, *ocsps)
 
 
 def _not_counted(step: str, path: str, tsa: str, reason: str, report: TokenReport | None) -> Judged:
@@ -255,19 +325,11 @@ def _counted(
     )
 
 
-def _counted_findings(path: str, counted: CountedTime, trusted: TrustedPath) -> tuple[Finding, ...]:
-    values = {"path": path, "tsa": counted.tsa}
+def _counted_finding(path: str, counted: CountedTime) -> Finding:
     code = "development" if counted.development else "counted"
-    stamp = Finding("stamp", Outcome.PROVEN, code, values, tsa=counted.tsa)
-    good = trusted.revocation == "good"
-    revocation = Finding(
-        "revocation",
-        Outcome.PROVEN if good else Outcome.UNCHECKED,
-        "good" if good else "no-material",
-        {"tsa": counted.tsa},
-        tsa=counted.tsa,
+    return Finding(
+        "stamp", Outcome.PROVEN, code, {"path": path, "tsa": counted.tsa}, tsa=counted.tsa
     )
-    return stamp, revocation
 
 
 def _report(

@@ -48,7 +48,7 @@ from ledger.proof.recorded import (
     read_chains,
     read_records,
 )
-from ledger.proof.stamps import CountedTime, Judge, Judged, read_certificates
+from ledger.proof.stamps import CountedTime, Judged, make_judge
 from ledger.proof.trust import Trust
 from ledger.proof.verdict import (
     Finding,
@@ -225,13 +225,7 @@ def _judge_tokens(
     bundle: Bundle, trust: Trust, checkpoints: Mapping[int, SeenCheckpoint]
 ) -> tuple[list[CountedTime], dict[str, CountedTime], list[Finding], list[TokenReport]]:
     """Counted stamps, counted not-before tokens by hash, findings, and a report on each token."""
-    findings: list[Finding] = []
-    try:
-        judge = Judge(trust, read_certificates(bundle))
-    except MalformedError as error:
-        values = {"path": "material/", "reason": str(error)}
-        findings.append(Finding("stamp", Outcome.REFUTED, "malformed", values))
-        judge = Judge(trust, ())
+    judge, findings = make_judge(bundle, trust)
     judged: list[Judged] = []
     named: dict[str, CountedTime] = {}
     for path, fields in bundle.of_kind("stamp"):

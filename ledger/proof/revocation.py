@@ -1,0 +1,185 @@
+"""What a bundle holds of revocation: CRLs and OCSP answers, beside the tokens they are about.
+
+    material/<hash16>.crl     one CRL, DER (RFC 5280 §5)
+    material/<hash16>.ocsp    one OCSP response, DER (RFC 6960 §4.2)
+
+``hash16``: the first 16 hex digits of the SHA-256 of the file's bytes. Whether a certificate was
+revoked is decided in ``ledger.timestamp.path``, signatures and times included. Here is which
+answers are about which certificates, so that a token is asked with those alone, and why none does.
+
+>>> format_answer("crl", b"0")[0]
+'material/5feceb66ffc86f38.crl'
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from asn1crypto import crl, ocsp, x509
+from cryptography.x509 import load_der_x509_crl
+from cryptography.x509.ocsp import load_der_ocsp_response
+
+from ledger.errors import MalformedError
+from ledger.proof.bundle import Bundle
+from ledger.timestamp.der import load, load_certificate, reading
+from ledger.timestamp.path import MAX_MATERIAL_BYTES, MAX_PATH
+
+MAX_ANSWERS = 128
+"""CRLs and OCSP answers in a bundle: two for each CA above the tokens' signers do."""
+MAX_ANSWERS_BYTES = 16 << 20
+"""All of them together: reading a megabyte takes about a second."""
+
+Kind = Literal["crl", "ocsp"]
+
+_DIGESTS = ("sha1", "sha256", "sha384", "sha512")
+"""What an OCSP CertID may name a certificate's issuer by. It identifies, and protects nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A certificate as an OCSP answer names it (RFC 6960 §4.1.1): by its issuer and its serial."""
+
+    algorithm: str
+    issuer_hash: bytes
+    serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A CRL or an OCSP answer, as far as it says what it is about; its signature is not checked.
+
+    ``issued``: its thisUpdate. ``until``: its nextUpdate, if it has one. ``issuer``: comparable
+    form of a CRL's issuer; ``named``: the certificates an OCSP answer speaks of.
+    """
+
+    kind: Kind
+    der: bytes
+    issued: datetime
+    until: datetime | None
+    issuer: str | None = None
+    named: frozenset[Named] = frozenset()
+
+    def concerns(self, certificate: x509.Certificate) -> bool:
+        """Whether it is about certificates of this one's issuer (CRL), or about this one (OCSP)."""
+        if self.kind == "crl":
+            return bool(certificate.issuer.hashable == self.issuer)
+        issuer, serial = certificate.issuer.dump(), certificate.serial_number
+        return any(
+            Named(algorithm, hashlib.new(algorithm, issuer).digest(), serial) in self.named
+            for algorithm in _DIGESTS
+        )
+
+
+def read_crl(der: bytes) -> Answer:
+    """The CRL in ``der``, DER and nothing after it; MalformedError."""
+    value = load(crl.CertificateList, der, "CRL", MAX_MATERIAL_BYTES)
+    with reading("CRL"):
+        load_der_x509_crl(der)  # reads every entry, a hundred times as fast as asn1crypto
+        listed = value["tbs_cert_list"]
+        until = listed["next_update"].native
+        return Answer(
+            "crl", der, listed["this_update"].native, until, issuer=listed["issuer"].hashable
+        )
+
+
+def read_ocsp(der: bytes) -> Answer:
+    """The successful OCSP response in ``der``, DER and nothing after it; MalformedError."""
+    value = load(ocsp.OCSPResponse, der, "OCSP response", MAX_MATERIAL_BYTES)
+    with reading("OCSP response"):
+        load_der_ocsp_response(der)
+        if value["response_status"].native != "successful":
+            raise MalformedError(f"OCSP response says {value['response_status'].native}")
+        singles = list(value.response_data["responses"])
+        untils = [single["next_update"].native for single in singles]
+        return Answer(
+            "ocsp",
+            der,
+            min(single["this_update"].native for single in singles),
+            min((until for until in untils if until), default=None),
+            named=frozenset(map(_named, singles)),
+        )
+
+
+def _named(single: ocsp.SingleResponse) -> Named:
+    cert_id = single["cert_id"]
+    algorithm = cert_id["hash_algorithm"]["algorithm"].native
+    return Named(algorithm, cert_id["issuer_name_hash"].native, cert_id["serial_number"].native)
+
+
+READERS = {"crl": read_crl, "ocsp": read_ocsp}
+
+
+def format_answer(kind: Kind, der: bytes) -> tuple[str, bytes]:
+    """Path in the bundle and bytes of a CRL or an OCSP answer."""
+    return f"material/{hashlib.sha256(der).hexdigest()[:16]}.{kind}", der
+
+
+def read_answers(bundle: Bundle) -> tuple[tuple[Answer, ...], tuple[tuple[str, str], ...]]:
+    """The CRLs and OCSP answers of a bundle; and path and reason for each that is malformed."""
+    kinds: tuple[Kind, ...] = ("crl", "ocsp")
+    placed = [(kind, path) for kind in kinds for path, _ in bundle.of_kind(kind)]
+    total = sum(len(bundle.files[path]) for _, path in placed)
+    if len(placed) > MAX_ANSWERS or total > MAX_ANSWERS_BYTES:
+        limits = f"want at most {MAX_ANSWERS} of {MAX_ANSWERS_BYTES} bytes"
+        return (), (
+            ("material/", f"{len(placed)} CRLs and OCSP answers of {total} bytes, {limits}"),
+        )
+    found, faults = [], []
+    for kind, path in placed:
+        try:
+            if format_answer(kind, bundle.files[path])[0] != path:
+                raise MalformedError("its name is not the hash of its bytes")
+            found.append(READERS[kind](bundle.files[path]))
+        except MalformedError as error:
+            faults.append((path, str(error)))
+    return tuple(found), tuple(faults)
+
+
+def issuers_above(signer: bytes, known: Iterable[bytes]) -> tuple[bytes, ...]:
+    """``signer`` and, of the certificates ``known``, all that can stand above it by their names.
+
+    DER, each once, nearest first, at most MAX_PATH levels; unreadable ones are passed over, and
+    nothing is believed. MalformedError: the signer cannot be read.
+    """
+    readable = []
+    for der in dict.fromkeys(known):
+        try:
+            readable.append(load_certificate(der))
+        except MalformedError:
+            continue
+    found = {signer: load_certificate(signer)}
+    level = [found[signer]]
+    for _ in range(MAX_PATH):
+        wanted = {one.issuer.hashable for one in level}
+        level = [one for one in readable if one.subject.hashable in wanted]
+        level = [one for one in level if one.dump() not in found]
+        found |= {one.dump(): one for one in level}
+    return tuple(found)
+
+
+def about(answers: Iterable[Answer], certificates: Iterable[bytes]) -> tuple[Answer, ...]:
+    """Those of ``answers`` that concern one of ``certificates`` (DER, readable)."""
+    below = [load_certificate(der) for der in certificates]
+    return tuple(one for one in answers if any(map(one.concerns, below)))
+
+
+Lack = Literal["unrelated", "stale", "too-late", "unusable"]
+
+
+def why_not(certificate: bytes, answers: Sequence[Answer], moment: datetime) -> Lack:
+    """Why none of ``answers`` shows that ``certificate`` (DER) was not revoked at ``moment``.
+
+    ``unrelated``: none is about it. ``stale``: they had all expired before. ``too-late``: or were
+    issued after the certificate had expired, when a CA may have forgotten it. ``unusable``: one
+    at least has the right time, but not the issuer's signature, or leaves this certificate out.
+    """
+    mine = about(answers, [certificate])
+    end = load_certificate(certificate).not_valid_after.astimezone(UTC)
+    if not mine:
+        return "unrelated"
+    in_time = [one for one in mine if one.until is not None and one.until >= moment]
+    if not in_time:
+        return "stale"
+    return "too-late" if all(one.issued > end for one in in_time) else "unusable"
