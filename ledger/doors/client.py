@@ -19,17 +19,22 @@ class Stamp:
 
 @dataclass(frozen=True, slots=True)
 class StampReport:
-    """What came of asking for a stamp: who answered, and who did not with the reason."""
+    """What came of asking for a stamp: who answered, and who did not with the reason.
+
+    A reason begins with a short stable word. ``lacking``: why it is not complete although as many
+    have answered as are wanted; None if nothing more is lacking.
+    """
 
     size: int
     wanted: int
     answered: tuple[str, ...]
     pending: tuple[tuple[str, str], ...]
+    lacking: str | None = None
 
     @property
     def complete(self) -> bool:
-        """As many TSAs have answered for this size as the ledger wants."""
-        return len(self.answered) >= self.wanted
+        """As many TSAs have answered for this size as the ledger wants, with tokens that do."""
+        return len(self.answered) >= self.wanted and self.lacking is None
 
 
 class Ledger(Protocol):

@@ -4,15 +4,35 @@ Standard library only. Proxies named in the environment are used, because firms 
 """
 
 import http.client
+import re
+import ssl
 import time
 import urllib.error
 import urllib.request
+from dataclasses import dataclass
+from datetime import datetime
+from email.message import Message
+from email.utils import parsedate_to_datetime
 from typing import IO
 from urllib.parse import urlsplit
 
 from ledger.errors import UnavailableError
 
 CHUNK_BYTES = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class NoAnswer:
+    """Why there is no answer that can be used: a value, for whoever goes on with the others.
+
+    ``reason``: a short stable word; from here unreachable, tls, timeout, redirect, http-error,
+    content-type, oversize or cut-short. ``retry_after_seconds``: what the other side asked for
+    (RFC 9110 §10.2.3), unbounded; None if it said nothing.
+    """
+
+    reason: str
+    text: str
+    retry_after_seconds: int | None = None
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -39,18 +59,45 @@ def post(
     limit_bytes: int,
     timeout_seconds: float,
 ) -> bytes:
+    """``exchange``, for who has no use for reasons: UnavailableError says what went wrong."""
+    answer = exchange(
+        url,
+        body,
+        content_type,
+        accept=accept,
+        limit_bytes=limit_bytes,
+        timeout_seconds=timeout_seconds,
+    )
+    if isinstance(answer, NoAnswer):
+        raise UnavailableError(answer.text)
+    return answer
+
+
+def exchange(
+    url: str,
+    body: bytes,
+    content_type: str,
+    *,
+    accept: str,
+    limit_bytes: int,
+    timeout_seconds: float,
+    authorization: str | None = None,
+) -> bytes | NoAnswer:
     """POST body to url and return the answer's body: status 200, media type accept, whole.
 
     ``limit_bytes``: the longest answer taken. ``timeout_seconds``: for each wait on the network
-    and, measured from the start, for the whole answer. Redirects are not followed.
+    and, measured from the start, for the whole answer. ``authorization``: the header of that name.
+    Redirects are not followed.
 
-    UnavailableError: no connection, a timeout, another status or media type, a longer or a cut
-    answer. ValueError: url is not http or https with a host.
+    NoAnswer: no connection, a timeout, another status or media type, a longer or a cut answer.
+    ValueError: url is not http or https with a host.
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("url has to be http or https with a host")
     headers = {"Content-Type": content_type, "Accept": accept, "User-Agent": "tallystick"}
+    if authorization is not None:
+        headers["Authorization"] = authorization
     request = urllib.request.Request(url, data=body, headers=headers, method="POST")  # noqa: S310
     opener = urllib.request.build_opener(_NoRedirects)
     deadline = time.monotonic() + timeout_seconds
@@ -59,9 +106,20 @@ def post(
             return _body(answer, accept, limit_bytes, deadline)
     except urllib.error.HTTPError as error:
         error.close()
-        raise UnavailableError(f"{parts.hostname} answered with status {error.code}") from error
+        reason = "redirect" if 300 <= error.code < 400 else "http-error"
+        text = f"{parts.hostname} answered with status {error.code}"
+        return NoAnswer(reason, text, _retry_after(error.headers))
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise UnavailableError(f"{parts.hostname} could not be asked: {_why(error)}") from error
+        return NoAnswer(_word(error), f"{parts.hostname} could not be asked: {_why(error)}")
+
+
+def _word(error: Exception) -> str:
+    cause = getattr(error, "reason", error)
+    if isinstance(cause, TimeoutError):
+        return "timeout"
+    if isinstance(cause, ssl.SSLError):
+        return "tls"
+    return "cut-short" if isinstance(cause, http.client.IncompleteRead) else "unreachable"
 
 
 def _why(error: Exception) -> str:
@@ -69,22 +127,42 @@ def _why(error: Exception) -> str:
     return " ".join(str(reason).split())[:120] or type(error).__name__
 
 
+def _retry_after(headers: Message) -> int | None:
+    """RFC 9110 §10.2.3: seconds, or a date, which is compared with the sender's own Date."""
+    text = headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"[0-9]{1,9}", text):
+        return int(text)
+    wanted, sent = _date(text), _date(headers.get("Date", ""))
+    if wanted is None or sent is None:
+        return None
+    return max(0, round((wanted - sent).total_seconds()))
+
+
+def _date(text: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    return moment if moment.tzinfo is not None else None
+
+
 def _body(
     answer: http.client.HTTPResponse, accept: str, limit_bytes: int, deadline: float
-) -> bytes:
-    """The whole body, or UnavailableError."""
+) -> bytes | NoAnswer:
+    """The whole body, or why not."""
     if answer.status != http.client.OK:
-        raise UnavailableError(f"answer has status {answer.status}, want 200")
-    if answer.headers.get_content_type() != accept:
-        raise UnavailableError(f"answer is {answer.headers.get_content_type()!r}, want {accept!r}")
+        return NoAnswer("http-error", f"answer has status {answer.status}, want 200")
+    if (kind := answer.headers.get_content_type()) != accept:
+        return NoAnswer("content-type", f"answer is {kind!r}, want {accept!r}")
     announced = answer.length
     body = bytearray()
     while chunk := answer.read1(CHUNK_BYTES):
         body += chunk
         if len(body) > limit_bytes:
-            raise UnavailableError(f"answer is longer than {limit_bytes} bytes")
+            return NoAnswer("oversize", f"answer is longer than {limit_bytes} bytes")
         if time.monotonic() > deadline:
-            raise UnavailableError("answer took too long")
+            return NoAnswer("timeout", "answer took too long")
     if announced is not None and len(body) != announced:
-        raise UnavailableError(f"answer has {len(body)} bytes, announced were {announced}")
+        text = f"answer has {len(body)} bytes, announced were {announced}"
+        return NoAnswer("cut-short", text)
     return bytes(body)

@@ -4,10 +4,11 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
+from typing import Any
 
 import pytest
 
-from ledger.doors.http import post
+from ledger.doors.http import NoAnswer, exchange, post
 from ledger.errors import UnavailableError
 
 
@@ -18,7 +19,11 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def server(
-    answer: bytes, *, hold: bool = False, drip: bool = False
+    answer: bytes,
+    *,
+    hold: bool = False,
+    drip: bool = False,
+    marker: bytes = b"\r\n\r\nquestion",
 ) -> Iterator[tuple[str, list[bytes]]]:
     """Answer one connection with these very bytes; ``hold`` it open, or ``drip`` them for ever."""
     asked: list[bytes] = []
@@ -29,7 +34,7 @@ def server(
         with connection:
             connection.settimeout(5)
             request = b""
-            while b"\r\n\r\nquestion" not in request:
+            while marker not in request:
                 request += connection.recv(4096)
             asked.append(request)
             try:
@@ -140,3 +145,75 @@ def test_url_that_is_not_http_is_the_callers_mistake(url: str) -> None:
 def test_url_that_cannot_be_asked_is_unavailable(url: str) -> None:
     with pytest.raises(UnavailableError):
         ask(url)
+
+
+REFUSAL = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n"
+DATE = b"Date: Sun, 01 Mar 2026 12:00:00 GMT\r\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (b"HTTP/1.1 302 Found\r\nLocation: /other\r\nContent-Length: 0\r\n\r\n", "redirect"),
+        (b"HTTP/1.1 302 Found\r\nLocation: file:///etc/hosts\r\n\r\n", "redirect"),
+        (REFUSAL + b"\r\n", "http-error"),
+        (b"HTTP/1.1 204 Nothing\r\n\r\n", "http-error"),
+        (b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\nx", "content-type"),
+        (OK + b"\r\n" + b"x" * 101, "oversize"),
+        (OK + b"Content-Length: 9\r\n\r\nanswer", "cut-short"),
+        (OK + b"Transfer-Encoding: chunked\r\n\r\n9\r\nans", "cut-short"),
+        (b"junk\r\n\r\n", "unreachable"),
+    ],
+)
+def test_each_ending_has_its_word(answer: bytes, reason: str) -> None:
+    with server(answer) as (url, _):
+        assert told(url).reason == reason
+
+
+def test_silence_dripping_and_nobody_there_have_their_words() -> None:
+    with server(b"", hold=True) as (url, _):
+        assert told(url, timeout_seconds=0.1).reason == "timeout"
+    with server(OK + b"Content-Length: 99999\r\n\r\n", drip=True) as (url, _):
+        assert told(url, limit_bytes=99_999, timeout_seconds=0.1).reason == "timeout"
+    assert told(url).reason == "unreachable"
+    with server(b"this is no TLS at all\r\n", marker=b"\x16\x03\x01") as (url, _):
+        assert told(url.replace("http:", "https:")).reason == "tls"
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        (b"", None),
+        (b"Retry-After: 120\r\n", 120),
+        (b"Retry-After: -1\r\n", None),
+        (b"Retry-After: soon\r\n", None),
+        (b"Retry-After: 99999999999\r\n", None),
+        (b"Retry-After: Sun, 01 Mar 2026 12:01:30 GMT\r\n" + DATE, 90),
+        (b"Retry-After: Sun, 01 Mar 2026 11:00:00 GMT\r\n" + DATE, 0),
+        (b"Retry-After: Sun, 01 Mar 2026 12:01:30 GMT\r\n", None),
+        (b"Retry-After: Sun, 01 Mar 2026 12:01:30\r\n" + DATE, None),
+    ],
+)
+def test_retry_after_is_read_in_seconds_or_against_the_senders_own_date(
+    header: bytes, seconds: int | None
+) -> None:
+    with server(REFUSAL + header + b"\r\n") as (url, _):
+        assert told(url).retry_after_seconds == seconds
+
+
+def test_authorization_is_sent_as_given() -> None:
+    with server(OK + b"Content-Length: 6\r\n\r\nanswer") as (url, asked):
+        assert exchanged(url, authorization="Basic YTpi") == b"answer"
+    assert b"Authorization: Basic YTpi\r\n" in asked[0]
+
+
+def told(url: str, **options: Any) -> NoAnswer:
+    answer = exchanged(url, **options)
+    assert isinstance(answer, NoAnswer)
+    assert answer.text
+    return answer
+
+
+def exchanged(url: str, **options: Any) -> bytes | NoAnswer:
+    given = {"accept": "application/answer", "limit_bytes": 100, "timeout_seconds": 5.0} | options
+    return exchange(url, b"question", "application/question", **given)
