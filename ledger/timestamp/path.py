@@ -19,6 +19,7 @@ from pyhanko_certvalidator.context import ValidationContext
 from pyhanko_certvalidator.errors import (
     ExpiredError,
     NotYetValidError,
+    OCSPValidationError,
     PathError,
     RevokedError,
     ValidationError,
@@ -30,6 +31,7 @@ from pyhanko_certvalidator.policy_decl import (
     RevocationCheckingPolicy,
     RevocationCheckingRule,
 )
+from pyhanko_certvalidator.revinfo.validate_ocsp import verify_ocsp_response
 from pyhanko_certvalidator.validate import async_validate_path
 
 from ledger.errors import MalformedError, VerificationError
@@ -214,13 +216,16 @@ def _is_good(anchor: x509.Certificate, chain: _Chain, moment: datetime, piece: _
     FORMATS "a revocation at genTime exactly, or for key compromise: refuted".
     """
     try:
-        _validate(anchor, chain, moment, RevocationCheckingRule.CRL_OR_OCSP_REQUIRED, piece)
+        if piece[1]:
+            _ask_ocsp(anchor, chain, moment, piece)
+        else:
+            _validate(anchor, chain, moment, RevocationCheckingRule.CRL_OR_OCSP_REQUIRED, piece)
     except RevokedError as error:
         reason, at = str(error.reason.native), error.revocation_dt
         if at <= moment or reason not in HARMLESS_REASONS or _lacks_reason(chain[0], piece):
             raise VerificationError(f"revoked at {_second(at)} ({reason})") from error
         return True
-    except (ValidationError, PathError, *PARSER_ERRORS):
+    except (ValidationError, PathError, OCSPValidationError, *PARSER_ERRORS):
         return False
     return bool(_issued_at(piece) <= chain[0].not_valid_after)
 
@@ -262,6 +267,34 @@ def _validate(
 
     A revocation is reported whatever its date, as RevokedError, for the caller to judge.
     """
+    context = _context(anchor, chain, moment, signer_rule, material)
+    _finish(async_validate_path(context, _path(anchor, chain)))
+
+
+def _ask_ocsp(
+    anchor: x509.Certificate, chain: _Chain, moment: datetime, material: _Material
+) -> None:
+    """RFC 6960 §3.2 for the first of chain, whose path is known to be valid; errors as above.
+
+    Asked apart, because path validation looks at an answer only where the certificate names a
+    responder, and a bad word is a bad word wherever it was found.
+    """
+    rule = RevocationCheckingRule.OCSP_REQUIRED
+    context = _context(anchor, chain, moment, rule, material)
+    _finish(verify_ocsp_response(chain[0], _path(anchor, chain), context))
+
+
+def _path(anchor: x509.Certificate, chain: _Chain) -> ValidationPath:
+    return ValidationPath(CertTrustAnchor(anchor), reversed(chain[1:]), chain[0])
+
+
+def _context(
+    anchor: x509.Certificate,
+    chain: _Chain,
+    moment: datetime,
+    signer_rule: RevocationCheckingRule,
+    material: _Material,
+) -> ValidationContext:
     context = ValidationContext(
         trust_roots=[anchor],
         other_certs=list(chain),
@@ -281,8 +314,7 @@ def _validate(
         ),
         time_tolerance=timedelta(0),
     )
-    path = ValidationPath(CertTrustAnchor(anchor), reversed(chain[1:]), chain[0])
-    _finish(async_validate_path(context, path))
+    return context
 
 
 def _finish(coroutine: Coroutine[Any, Any, object]) -> None:

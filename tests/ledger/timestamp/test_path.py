@@ -8,10 +8,11 @@ from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509 import ocsp
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ledger.errors import MalformedError, VerificationError
-from ledger.timestamp.path import MAX_STEPS, TrustedPath, check_path
+from ledger.timestamp.path import MAX_STEPS, TrustedPath, check_path, check_revocation
 from tests.ledger.timestamp.authority import (
     BEGIN,
     DER,
@@ -215,7 +216,9 @@ def test_revoked_intermediate_sinks_the_path(
         trusted(crls=[crl])
 
 
-def test_ocsp_answers_count_where_the_certificate_names_a_responder(root: Authority) -> None:
+def test_ocsp_answers_count_whether_or_not_the_certificate_names_a_responder(
+    root: Authority,
+) -> None:
     named = root.signer(ocsp_url="http://ocsp.invalid")
     unnamed = root.signer()
 
@@ -225,7 +228,9 @@ def test_ocsp_answers_count_where_the_certificate_names_a_responder(root: Author
 
     good = root.ocsp(named.certificate)
     assert check(named, b"junk", good) == "good"
-    assert check(unnamed, root.ocsp(unnamed.certificate)) == "unchecked"
+    assert check(unnamed, root.ocsp(unnamed.certificate)) == "good"
+    with pytest.raises(VerificationError, match=r"^revoked at 2026-02-28"):
+        check(unnamed, root.ocsp(unnamed.certificate, (GEN_TIME - DAY, REASONS.superseded)))
     assert check(named, root.ocsp(unnamed.certificate)) == "unchecked"
     assert check(named, Authority(root.common_name).ocsp(named.certificate)) == "unchecked"
     with pytest.raises(VerificationError, match=r"^revoked at 2026-02-28"):
@@ -234,6 +239,56 @@ def test_ocsp_answers_count_where_the_certificate_names_a_responder(root: Author
         check(named, root.ocsp(named.certificate, (GEN_TIME + DAY, REASONS.key_compromise)))
     after = root.ocsp(named.certificate, (GEN_TIME + DAY, REASONS.superseded), GEN_TIME + 2 * DAY)
     assert check(named, after) == "good"
+
+
+@pytest.mark.parametrize(
+    ("purpose", "vouched", "shown"),
+    [
+        (ExtendedKeyUsageOID.OCSP_SIGNING, True, "good"),
+        # RFC 6960 §4.2.2.2.1: without ocsp-nocheck the responder's own revocation is a question.
+        (ExtendedKeyUsageOID.OCSP_SIGNING, False, "unchecked"),
+        (ExtendedKeyUsageOID.TIME_STAMPING, True, "unchecked"),
+    ],
+)
+def test_ocsp_answers_of_a_responder_count_if_the_ca_made_it_one(
+    root: Authority, purpose: Any, vouched: bool, shown: str
+) -> None:
+    leaf = root.signer()
+    key = ec.generate_private_key(ec.SECP256R1())
+    builder = (
+        x509.CertificateBuilder()
+        .issuer_name(root.certificate.subject)
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Responder")]))
+        .public_key(key.public_key())
+        .serial_number(7)
+        .not_valid_before(BEGIN)
+        .not_valid_after(END)
+        .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+    )
+    if vouched:
+        builder = builder.add_extension(x509.OCSPNoCheck(), critical=False)
+    certificate = builder.sign(root.key, hashes.SHA256())
+    issued = GEN_TIME + DAY
+    answer = (
+        ocsp.OCSPResponseBuilder()
+        .add_response(
+            cert=x509.load_der_x509_certificate(leaf.certificate),
+            issuer=root.certificate,
+            algorithm=hashes.SHA256(),
+            cert_status=ocsp.OCSPCertStatus.GOOD,
+            this_update=issued,
+            next_update=issued + DAY,
+            revocation_time=None,
+            revocation_reason=None,
+        )
+        .responder_id(ocsp.OCSPResponderEncoding.HASH, certificate)
+        .certificates([certificate])
+        .sign(key, hashes.SHA256())
+        .public_bytes(DER)
+    )
+    path = check_path(leaf.certificate, [], [root.der], GEN_TIME, ocsps=[answer])
+    assert path.revocation == shown
+    assert check_revocation(path, GEN_TIME, ocsps=[answer]) == (shown == "good",)
 
 
 def test_revoked_by_ocsp_without_a_reason_never_stood(root: Authority) -> None:
