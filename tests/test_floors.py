@@ -37,7 +37,7 @@ ORDER: Mapping[str, str] = {
     "ledger/doors": "files sqlite keys http carrier client",
     "ledger/operator": (
         "store/protocol store/memory store/sqlite"
-        " guard repeats sequencer second_reader tsa devtsa stamper local"
+        " guard repeats sequencer second_reader attempts tsa devtsa devserver stamper local"
     ),
     "ledger/holder": "config vault originals receipts anchoring readme bundling",
 }

@@ -118,7 +118,7 @@ class LocalLedger:
         except NotFoundError:
             return None
         size = parse_checkpoint(parse_note(signed_file).text).size
-        return self._stamper.stamp(size, signed_file)
+        return self._stamper.stamp(size, signed_file, self.signed_file)
 
     def stamps(self, start: int = 0) -> tuple[Stamp, ...]:
         """Every kept stamp over trees of ``start`` entries or more, smallest tree first."""

@@ -1,23 +1,42 @@
 """Stamps: the tokens of several TSAs over one signed checkpoint file.
 
 Every TSA is asked at once, each gives one answer or one reason, and what came is kept as received.
-A stamp is complete when ``wanted`` have answered for a size; until then it is pending, visible,
-and asked for again over the same file.
+A stamp is complete when ``wanted`` have answered for a size, with at least one token that openssl
+can check; until then it is pending, visible, and asked for again over the same file.
+
+Which size is asked for. The newest, if it has a token already or if ``minimum_interval`` has passed
+since the first token of the last size stamped. Else that last size, while it is incomplete: it is
+young, its missing tokens cost no second stamp, and they are the next upper bound to be had. Once
+the interval has passed an incomplete size is superseded and never asked for again: a token over the
+newer file comes at the same moment, covers the same entries and those after them, so that the
+bounds of k TSAs on any entry are no later for it.
 """
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from queue import Empty, SimpleQueue
+from threading import Thread
 
 from ledger.doors.client import Stamp, StampReport
-from ledger.errors import LedgerError
+from ledger.doors.http import NoAnswer
+from ledger.errors import LedgerError, UnavailableError
+from ledger.operator.attempts import ASKING, UNFINISHED, Attempt, Attempts
 from ledger.operator.store.protocol import Attachment, Store
-from ledger.operator.tsa import Tsa, request_token
-from ledger.timestamp.token import parse_token
+from ledger.operator.tsa import TIMEOUT_SECONDS, Question, Tsa, make_question, read_answer
+from ledger.timestamp.token import openssl_verifiable, parse_token
 from ledger.tlog.merkle import MAX_SIZE
 
 KIND = "stamp"
 """Attachment kind: name is the TSA's, content its response as received."""
+
+WAIT_SECONDS = TIMEOUT_SECONDS + 5
+"""No TSA is waited for longer: looking up a host's name knows no timeout of its own."""
+
+After = Callable[[int, str, bytes], None]
+"""Called with size, name of the TSA and its response, once that is kept."""
+
+_Answers = SimpleQueue[tuple[str, bytes | NoAnswer]]
 
 
 class Stamper:
@@ -26,7 +45,16 @@ class Stamper:
     ``tsas`` differ in name; what one of them answered is known by it.
 
     ``minimum_interval``: the shortest time between two stamped sizes, since public TSAs ask for
-    restraint; a later stamp covers everything before it.
+    restraint; a later stamp covers everything before it. ``attempts``: remembers who is not to be
+    asked yet; without, everyone is asked. ``intervals``: the shortest time between two requests to
+    the TSA of this name. ``anchors``: as in ``read_answer``. ``offline``: why nobody may be asked,
+    if so.
+
+    ``wait_seconds``: for all answers together. What comes later is lost, and asked for again; a
+    shorter wait than the default leaves slow TSAs unblamed, and never calls ``after``.
+
+    ``after``: for what belongs to a token and takes time, such as revocation lists; see After. What
+    LedgerError it raises is told among the reasons: the token is kept already.
     """
 
     def __init__(
@@ -38,6 +66,12 @@ class Stamper:
         minimum_interval: timedelta,
         clock: Callable[[], datetime],
         random_bytes: Callable[[int], bytes],
+        attempts: Attempts | None = None,
+        intervals: Mapping[str, timedelta] | None = None,
+        anchors: Sequence[bytes] = (),
+        offline: str | None = None,
+        wait_seconds: float = WAIT_SECONDS,
+        after: After | None = None,
     ) -> None:
         self._store = store
         self._tsas = tuple(tsas)
@@ -45,56 +79,198 @@ class Stamper:
         self._interval = minimum_interval
         self._clock = clock
         self._random_bytes = random_bytes
+        self._attempts = attempts
+        self._intervals = intervals or {}
+        self._anchors = tuple(anchors)
+        self._offline = offline
+        self._wait_seconds = wait_seconds
+        self._after = after
 
     def stamps(self, start: int = 0) -> tuple[Stamp, ...]:
         """Every kept stamp over trees of ``start`` entries or more, smallest tree first."""
         kept = self._store.attachments(KIND, start, MAX_SIZE)
         return tuple(Stamp(one.size, one.name, one.content) for one in kept)
 
-    def stamp(self, size: int, signed_file: bytes) -> StampReport:
-        """Ask the TSAs that have not yet answered for ``size``; what is missing stays pending."""
-        answered = {stamp.tsa for stamp in self.stamps(size) if stamp.size == size}
-        missing = [tsa for tsa in self._tsas if tsa.name not in answered]
-        if len(answered) >= self._wanted:
-            return self._report(size, answered, {})
-        if not missing:
-            few = f"only {len(self._tsas)} TSAs are configured, want {self._wanted}"
-            return self._report(size, answered, {"another TSA": few})
-        if not answered and (wait := self._wait()):
-            return self._report(size, answered, dict.fromkeys((t.name for t in missing), wait))
-        reasons: dict[str, str] = {}
-        with ThreadPoolExecutor(len(missing)) as pool:
-            answers = list(pool.map(lambda tsa: self._ask(tsa, signed_file), missing))
-        for tsa, answer in zip(missing, answers, strict=True):
-            if isinstance(answer, str):
-                reasons[tsa.name] = answer
-            else:
-                # If we die before this line the token is lost and asked for again: no harm.
-                self._store.attach(Attachment(size, KIND, tsa.name, answer))
-                answered.add(tsa.name)
-        return self._report(size, answered, reasons)
+    def stamp(
+        self, size: int, signed_file: bytes, earlier: Callable[[int], bytes] | None = None
+    ) -> StampReport:
+        """Ask the TSAs that have not yet answered for ``size``; what is missing stays pending.
 
-    def _ask(self, tsa: Tsa, signed_file: bytes) -> bytes | str:
-        """The response as received, or in words why there is none."""
-        try:
-            response, _ = request_token(tsa, signed_file, self._random_bytes)
-        except LedgerError as error:
-            return str(error)
-        return response
+        ``size``: the newest. ``earlier``: gives the signed file of an earlier size, that it may be
+        completed while ``size`` has to wait.
+        """
+        kept = self._kept(size)
+        if self._report(size, kept, {}).complete:
+            return self._report(size, kept, {})
+        if not kept and (last := self._last(size)) and (wait := self._wait(last)):
+            unfinished = self._kept(last[0].size)
+            if earlier and not self._report(last[0].size, unfinished, {}).complete:
+                self._ask_missing(last[0].size, earlier(last[0].size), unfinished)
+            return self._report(size, kept, dict.fromkeys(self._names(), wait))
+        reasons = self._ask_missing(size, signed_file, kept)
+        return self._report(size, self._kept(size), reasons)
 
-    def _wait(self) -> str | None:
-        """Why it is too early for another stamp, or None."""
-        latest = self.stamps()[-1:] if self._interval else ()
-        if not latest:
-            return None
-        last = parse_token(latest[0].response).gen_time
-        elapsed = self._clock() - last
+    def _names(self) -> list[str]:
+        return [tsa.name for tsa in self._tsas]
+
+    def _kept(self, size: int) -> dict[str, bytes]:
+        """Responses over ``size`` by the TSA's name."""
+        return {one.name: one.content for one in self._store.attachments(KIND, size, size + 1)}
+
+    def _last(self, newest: int) -> tuple[Attachment, ...]:
+        """What is kept over the greatest size with a token, in the order it came."""
+        if not self._interval:
+            return ()
+        stop, step = newest + 1, 1
+        while stop > 0:
+            # The last stamp is near the head: the longer ago, the more is read at once.
+            start = max(0, stop - step)
+            kept = self._store.attachments(KIND, start, stop)
+            if kept:
+                return tuple(one for one in kept if one.size == kept[-1].size)
+            stop, step = start, step * 4
+        return ()
+
+    def _wait(self, last: Sequence[Attachment]) -> str | None:
+        """Why it is too early for another stamp after the last one, or None."""
+        begun = parse_token(last[0].content).gen_time
+        elapsed = self._clock() - begun
         # A clock that is behind the last token is wrong, and must not hold stamps up for a year.
         if not -self._interval <= elapsed < self._interval:
             return None
-        seconds, next_time = self._interval.total_seconds(), last + self._interval
-        return f"one stamp per {seconds:.0f} s: the next from {next_time:%H:%M:%S} UTC"
+        seconds, next_time = self._interval.total_seconds(), begun + self._interval
+        return f"interval: one stamp per {seconds:.0f} s, the next from {_clock_time(next_time)}"
 
-    def _report(self, size: int, answered: set[str], reasons: dict[str, str]) -> StampReport:
-        pending = tuple(sorted(reasons.items()))
-        return StampReport(size, self._wanted, tuple(sorted(answered)), pending)
+    def _ask_missing(
+        self, size: int, signed_file: bytes, kept: Mapping[str, bytes]
+    ) -> dict[str, str]:
+        """Ask whom it may, keep what holds, and give the reasons for what is missing."""
+        reasons: dict[str, str] = {}
+        asked: dict[str, Question] = {}
+        answers: _Answers = SimpleQueue()
+        for tsa in self._tsas:
+            if tsa.name in kept:
+                continue
+            if (reason := self._offline or self._begin(tsa.name, size)) is not None:
+                reasons[tsa.name] = reason
+                continue
+            asked[tsa.name] = make_question(signed_file, self._random_bytes)
+            # A daemon: nobody waits for a line that hangs, not even the end of the process.
+            arguments = (tsa, asked[tsa.name].request, answers)
+            Thread(target=_ask, args=arguments, daemon=True).start()
+        fresh: list[tuple[str, bytes]] = []
+        for name, answer in self._collect(asked, answers):
+            if isinstance(answer, NoAnswer):
+                reasons[name] = self._failed(name, answer)
+            else:
+                # If we die before this line the token is lost and asked for again: no harm.
+                self._store.attach(Attachment(size, KIND, name, answer))
+                self._finish(name)
+                fresh.append((name, answer))
+        return reasons | self._call_after(size, fresh)
+
+    def _collect(
+        self, asked: Mapping[str, Question], answers: _Answers
+    ) -> list[tuple[str, bytes | NoAnswer]]:
+        """For each that was asked a response that holds, or why there is none."""
+        deadline = time.monotonic() + self._wait_seconds
+        found: dict[str, bytes | NoAnswer] = {}
+        while len(found) < len(asked):
+            try:
+                name, answer = answers.get(timeout=max(0.0, deadline - time.monotonic()))
+            except Empty:
+                break
+            if isinstance(answer, bytes):
+                token = read_answer(asked[name], answer, self._anchors)
+                answer = token if isinstance(token, NoAnswer) else answer
+            found[name] = answer
+        reason = UNFINISHED if self._wait_seconds < WAIT_SECONDS else "timeout"
+        late = NoAnswer(reason, f"no answer within {self._wait_seconds:g} s")
+        return [(name, found.get(name, late)) for name in asked]
+
+    def _begin(self, name: str, size: int) -> str | None:
+        """Why a TSA is not to be asked now, or None: then this attempt is written down."""
+        if self._attempts is None:
+            return None
+        try:
+            last = self._attempts.begin(name, size, self._clock())
+        except UnavailableError:
+            # Who cannot remember may still ask.
+            return None
+        return None if last is None else wait_words(last)
+
+    def _finish(self, name: str, fault: NoAnswer | None = None) -> Attempt | None:
+        if self._attempts is None:
+            return None
+        interval = self._intervals.get(name, timedelta(0))
+        now = self._clock()
+        try:
+            if fault is None:
+                return self._attempts.finish(name, now, interval=interval)
+            return self._attempts.finish(
+                name,
+                now,
+                fault.reason,
+                fault.text,
+                interval=interval,
+                retry_after_seconds=fault.retry_after_seconds,
+            )
+        except LedgerError:
+            return None
+
+    def _failed(self, name: str, fault: NoAnswer) -> str:
+        ended = self._finish(name, fault)
+        return f"{fault.reason}: {fault.text}" if ended is None else wait_words(ended)
+
+    def _call_after(self, size: int, fresh: Sequence[tuple[str, bytes]]) -> dict[str, str]:
+        reasons: dict[str, str] = {}
+        if self._after is None or self._wait_seconds < WAIT_SECONDS:
+            return reasons
+        for name, response in fresh:
+            try:
+                self._after(size, name, response)
+            except LedgerError as error:
+                reasons[name] = f"after: the token is kept, but {error}"
+        return reasons
+
+    def _report(
+        self, size: int, kept: Mapping[str, bytes], reasons: Mapping[str, str]
+    ) -> StampReport:
+        """What stands, and why not more; ``lacking`` says what no single TSA is to blame for."""
+        lacking: str | None = None
+        tokens = [parse_token(response) for response in kept.values()]
+        if len({*self._names(), *kept}) < self._wanted:
+            lacking = f"few-tsas: only {len(self._tsas)} configured, want {self._wanted}"
+        elif len(kept) >= self._wanted and not any(map(openssl_verifiable, tokens)):
+            lacking = "openssl: none of the tokens can be checked with openssl"
+        elif sum(not token.is_sm2 for token in tokens) < self._wanted <= len(kept):
+            lacking = "sm2: a token signed with SM2 cannot be checked here, and does not count"
+        pending = [*sorted(reasons.items())]
+        if lacking is not None:
+            pending.append(("another TSA", lacking))
+        return StampReport(size, self._wanted, tuple(sorted(kept)), tuple(pending), lacking)
+
+
+def _ask(tsa: Tsa, request: bytes, answers: _Answers) -> None:
+    """In a thread of its own: put what ``tsa`` answers into ``answers``, whatever happens."""
+    answer: bytes | NoAnswer = NoAnswer("unreachable", "asking it failed")
+    try:
+        answer = tsa.ask(request)
+    except LedgerError as error:
+        answer = NoAnswer("unreachable", str(error))
+    finally:
+        answers.put((tsa.name, answer))
+
+
+def wait_words(last: Attempt) -> str:
+    """Why a TSA is waited for, its word first, and from when it is asked again."""
+    again = f"asked again from {_clock_time(last.again)}"
+    if last.reason == ASKING:
+        return f"{ASKING}: another process is asking it; {again}"
+    if last.text:
+        return f"{last.reason}: {last.text}; {again}"
+    return f"interval: it was asked at {_clock_time(last.started)}; {again}"
+
+
+def _clock_time(moment: datetime) -> str:
+    return f"{moment:%H:%M:%S} UTC"

@@ -1,7 +1,7 @@
 """Stamps: each TSA gives one answer or one reason; what came is kept, what is missing is asked."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -34,7 +34,8 @@ class Asked:
     requests: list[bytes] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.inner = DevelopmentTsa.create(self.name, self.clock)
+        made = DevelopmentTsa.create(self.name, lambda: NOW - timedelta(days=1000))
+        self.inner = replace(made, clock=self.clock)
 
     def ask(self, request: bytes) -> bytes:
         self.requests.append(request)
@@ -93,7 +94,7 @@ def test_missing_answer_is_pending_with_its_reason_and_asked_for_again_over_the_
     report = stamper.stamp(5, b"signed file")
     assert not report.complete
     assert report.answered == ("two",)
-    assert report.pending == (("one", "no route"),)
+    assert report.pending == (("one", "unreachable: no route"),)
     tsas[0].fault = None
     assert make().stamp(5, b"signed file").complete
     assert [len(tsa.requests) for tsa in tsas] == [2, 1]
@@ -126,7 +127,7 @@ def test_fewer_tsas_than_wanted_are_said_and_never_complete(make: Callable[..., 
     for _ in range(2):
         report = make(wanted=2, count=1).stamp(5, b"signed file")
         assert not report.complete
-    assert report.pending == (("another TSA", "only 1 TSAs are configured, want 2"),)
+    assert report.pending == (("another TSA", "few-tsas: only 1 configured, want 2"),)
 
 
 def test_next_size_waits_for_the_interval_but_a_retry_does_not(
@@ -137,7 +138,7 @@ def test_next_size_waits_for_the_interval_but_a_retry_does_not(
     stamper.stamp(5, b"signed file")
     clock.time += timedelta(seconds=30)
     report = stamper.stamp(6, b"another file")
-    reason = "one stamp per 60 s: the next from 12:01:00 UTC"
+    reason = "interval: one stamp per 60 s, the next from 12:01:00 UTC"
     assert report.pending == (("one", reason), ("two", reason))
     tsas[1].fault = None
     assert stamper.stamp(5, b"signed file").complete
@@ -160,7 +161,7 @@ def test_interval_of_days_is_told_in_full(make: Callable[..., Stamper], clock: C
     stamper.stamp(5, b"signed file")
     clock.time += timedelta(seconds=1)
     [(_, reason), _] = stamper.stamp(6, b"another file").pending
-    assert reason.startswith("one stamp per 172800 s")
+    assert reason.startswith("interval: one stamp per 172800 s")
 
 
 def test_stamps_come_by_size_from_the_one_asked_for(make: Callable[..., Stamper]) -> None:
