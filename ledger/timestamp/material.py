@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from ledger.errors import MalformedError
 from ledger.timestamp.algorithms import load_public_key
-from ledger.timestamp.der import load, load_certificate, reading
+from ledger.timestamp.der import SEQUENCE, load, load_certificate, reading
 from ledger.timestamp.path import MAX_MATERIAL_BYTES
 
 MAX_MATERIAL_FILE_BYTES = 16 * 1024 * 1024
@@ -87,7 +87,7 @@ def parse_ocsps(content: bytes) -> tuple[bytes, ...]:
 
 def is_pem(content: bytes) -> bool:
     """Whether a file is PEM (or neither) rather than DER."""
-    return _BEGIN.search(content) is not None and content[:1] != b"\x30"
+    return _BEGIN.search(content) is not None and content[:1] != bytes([SEQUENCE])
 
 
 def describe(der: bytes) -> CertificateFacts:
@@ -117,6 +117,8 @@ def organization(der: bytes) -> str | None:
 
 
 def _parse(content: bytes, label: str, check: Callable[[bytes], object]) -> tuple[bytes, ...]:
+    if not is_pem(content) and content[:1] != bytes([SEQUENCE]):
+        raise MalformedError(f"neither PEM nor DER, want {label}")
     found = _unarmor(content, label) if is_pem(content) else (content,)
     for der in found:
         check(der)

@@ -472,7 +472,7 @@ BAD: list[tuple[list[str], int, str, str]] = [
     (["verify", "token.tsr", "--root", "crls.pem"], 2, "E002", "holds X509 CRL, want CERTIFICATE"),
     (["verify", "token.tsr", "--root", "cut.pem"], 2, "E002", "a PEM block is cut short"),
     (["verify", "token.tsr", "--root", "odd.pem"], 2, "E002", "a PEM block is not base64"),
-    (["verify", "token.tsr", "--intermediate", "empty"], 2, "E002", "empty: certificate has 0"),
+    (["verify", "token.tsr", "--intermediate", "empty"], 2, "E002", "empty: neither PEM nor DER"),
     (["verify", "token.tsr", "--crl", "root.der"], 2, "E002", "root.der: CRL"),
     (["verify", "token.tsr", "--ocsp", "signer.crl"], 2, "E002", "signer.crl: OCSP response"),
     (["verify", "token.tsr", "--request", "token.tsr"], 2, "E002", "token.tsr: timestamp request"),
