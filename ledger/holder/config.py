@@ -3,10 +3,11 @@
 import json
 import re
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import urlsplit
 
-from ledger.errors import MalformedError
+from ledger.errors import MalformedError, NotFoundError
 
 DEFAULT_KEEP_LIMIT_BYTES = 1 << 30
 """Carriers above this are kept only when asked for: one gibibyte."""
@@ -18,24 +19,87 @@ PUBLIC_TSAS = (
 )
 """Public authorities that answer without an account (profile ``intl``)."""
 
+_THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
+
 DEVELOPMENT_TSAS = 2
 """How many TSAs of its own a development vault has."""
 
+DOMESTIC_TSA = ("unitrust", "https://tsa.cn/tsa")
+"""The authority that profile ``cn`` names first, if there is an account: it answers nobody else."""
+
+PROFILES = ("intl", "cn")
+
+MINIMUM_INTERVALS = {"timestamp.sectigo.com": 15}
+"""Seconds between two requests that a host asks for, where the settings say nothing."""
+
+MAX_INTERVAL_SECONDS = 86_400
+"""A day: no TSA is asked more rarely than the ledger is stamped."""
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,39}")
+_TSA_KEYS = ("name", "url", "interval_seconds", "username", "password_file")
 
 
 @dataclass(frozen=True, slots=True)
 class TsaSetting:
-    """One TSA to ask: a short name (it becomes part of file names) and its URL."""
+    """One TSA to ask: a short name (it becomes part of file names) and its URL.
+
+    ``interval_seconds``: the shortest time between two requests; None: what is known of its host.
+    ``username``, ``password_file``: for one that wants an account; the password itself is never
+    in here, and is sent over https alone (or to this machine). MalformedError.
+    """
 
     name: str
     url: str
+    interval_seconds: int | None = None
+    username: str | None = None
+    password_file: str | None = None
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise MalformedError(f"tsa name is {self.name!r}, want {_NAME.pattern}")
         if not re.fullmatch(r"https?://[!-~]+", self.url):
             raise MalformedError(f"tsa url is {self.url!r}, want http:// or https://")
+        try:
+            parts = urlsplit(self.url)
+        except ValueError as error:
+            raise MalformedError(f"tsa url is {self.url!r}: {error}") from error
+        if not parts.hostname:
+            raise MalformedError(f"tsa url is {self.url!r}, want a host in it")
+        if parts.username is not None:
+            hint = "--username and --password-file keep the password out of the settings"
+            raise MalformedError(f"tsa url of {self.name} has an account in it", hint=hint)
+        if not 0 <= (self.interval_seconds or 0) <= MAX_INTERVAL_SECONDS:
+            text = f"interval is {self.interval_seconds} s, want 0 to {MAX_INTERVAL_SECONDS}"
+            raise MalformedError(text)
+        self._check_account(parts.scheme == "https" or parts.hostname in _THIS_MACHINE)
+
+    def _check_account(self, safe: bool) -> None:
+        if (self.username is None) is not (self.password_file is None):
+            raise MalformedError("a tsa has a username and a password_file, or neither")
+        for text in (self.username, self.password_file):
+            if text is not None and not (text and text.isprintable()):
+                raise MalformedError(f"username or password_file of {self.name} is no plain text")
+        if self.username is not None and not safe:
+            raise MalformedError(f"{self.name} has an account: its url has to be https")
+        if ":" in (self.username or ""):
+            raise MalformedError("a username has no colon (RFC 7617)")
+
+    @property
+    def host(self) -> str:
+        """The host in its URL."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def minimum_interval_seconds(self) -> int:
+        """Between two requests: as set, else what is known of its host."""
+        if self.interval_seconds is not None:
+            return self.interval_seconds
+        return MINIMUM_INTERVALS.get(self.host, 0)
+
+    @property
+    def is_domestic(self) -> bool:
+        """Whether it is a Chinese authority, as its host's name tells."""
+        return self.host.endswith(".cn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +108,7 @@ class Config:
 
     ``wanted``: TSAs that must answer before a stamp is complete. ``keep_limit_bytes``: biggest
     carrier kept without being asked. ``minimum_interval_seconds``: between two stamps.
+    ``profile``: one of PROFILES; in ``cn`` a domestic TSA is wanted among them.
     MalformedError if two TSAs have one name, or fewer are there than wanted.
     """
 
@@ -54,6 +119,7 @@ class Config:
     tsas: tuple[TsaSetting, ...] = field(
         default_factory=lambda: tuple(TsaSetting(name, url) for name, url in PUBLIC_TSAS)
     )
+    profile: str = "intl"
 
     def __post_init__(self) -> None:
         names = [tsa.name for tsa in self.tsas]
@@ -63,6 +129,25 @@ class Config:
         if self.wanted > there:
             text = f"{self.wanted} TSAs are wanted, and only {there} are there to ask"
             raise MalformedError(text, hint="name more TSAs, or want fewer")
+        if self.profile not in PROFILES:
+            raise MalformedError(f"profile is {self.profile!r}, want one of {', '.join(PROFILES)}")
+
+    @property
+    def lacks_domestic_tsa(self) -> bool:
+        """Whether profile ``cn`` is without the domestic TSA that it is for."""
+        return self.profile == "cn" and not any(tsa.is_domestic for tsa in self.tsas)
+
+
+def cn_config(config: Config, username: str | None, password_file: str | None) -> Config:
+    """``config`` in profile ``cn``: the domestic TSA first if there is an account, else none.
+
+    MalformedError if only one of username and password_file is given.
+    """
+    if username is None and password_file is None:
+        return replace(config, profile="cn")
+    name, url = DOMESTIC_TSA
+    domestic = TsaSetting(name, url, None, username, password_file)
+    return replace(config, profile="cn", tsas=(domestic, *config.tsas))
 
 
 def format_config(config: Config) -> bytes:
@@ -74,9 +159,69 @@ def format_config(config: Config) -> bytes:
         f"minimum_interval_seconds = {config.minimum_interval_seconds}",
         f"keep_limit_bytes = {config.keep_limit_bytes}",
     ]
-    for tsa in config.tsas:
-        lines += ["", "[[tsa]]", f"name = {json.dumps(tsa.name)}", f"url = {json.dumps(tsa.url)}"]
+    if config.profile != Config().profile:
+        lines.append(f"profile = {_text(config.profile)}")
+    return ("\n".join(lines) + "\n").encode("utf-8") + b"".join(map(_format_tsa, config.tsas))
+
+
+def _format_tsa(tsa: TsaSetting) -> bytes:
+    lines = ["", "[[tsa]]", f"name = {_text(tsa.name)}", f"url = {_text(tsa.url)}"]
+    if tsa.interval_seconds is not None:
+        lines.append(f"interval_seconds = {tsa.interval_seconds}")
+    if tsa.username is not None and tsa.password_file is not None:
+        lines.append(f"username = {_text(tsa.username)}")
+        lines.append(f"password_file = {_text(tsa.password_file)}")
     return ("\n".join(lines) + "\n").encode("utf-8")
+
+
+def _text(value: str) -> str:
+    """A TOML string: JSON's, with no escapes of half a character, which TOML refuses."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def add_tsa(content: bytes, tsa: TsaSetting) -> tuple[bytes, bool]:
+    """The settings in ``content`` with one more TSA, and whether its comments were kept.
+
+    The text is only added to, if that says the same. MalformedError: content is no settings, or
+    has a TSA of this name.
+    """
+    config = parse_config(content)
+    wanted = replace(config, tsas=(*config.tsas, tsa))
+    return _edited(content.rstrip(b"\n") + b"\n" + _format_tsa(tsa), wanted)
+
+
+def remove_tsa(content: bytes, name: str) -> tuple[bytes, bool]:
+    """The settings in ``content`` without TSA ``name``, and whether its comments were kept.
+
+    Only the lines of its table go, if that says the same. NotFoundError: there is none of this
+    name. MalformedError: content is no settings, or the rest is fewer TSAs than are wanted.
+    """
+    config = parse_config(content)
+    rest = tuple(tsa for tsa in config.tsas if tsa.name != name)
+    if len(rest) == len(config.tsas):
+        there = ", ".join(tsa.name for tsa in config.tsas) or "none"
+        raise NotFoundError(f"no TSA {name!r} in the settings", hint=f"there are: {there}")
+    wanted = replace(config, tsas=rest)
+    tables = re.split(rb"(?m)^(?=[ \t]*\[)", content)
+    kept = [table for table in tables if not _is_table_of(table, name)]
+    return _edited(b"".join(kept).rstrip(b"\n") + b"\n", wanted)
+
+
+def _is_table_of(table: bytes, name: str) -> bool:
+    try:
+        return bool(parse_config(b"wanted = 1\n" + table).tsas[0].name == name)
+    except (MalformedError, IndexError):
+        return False
+
+
+def _edited(text: bytes, wanted: Config) -> tuple[bytes, bool]:
+    """``text`` if it says what is wanted, else the settings written anew."""
+    try:
+        if parse_config(text) == wanted:
+            return text, True
+    except MalformedError:
+        pass
+    return format_config(wanted), False
 
 
 def parse_config(content: bytes) -> Config:
@@ -86,14 +231,17 @@ def parse_config(content: bytes) -> Config:
     except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise MalformedError(f"settings are not TOML: {error}") from error
     defaults = Config()
-    known = {"development", "wanted", "minimum_interval_seconds", "keep_limit_bytes", "tsa"}
-    if unknown := sorted(set(table) - known):
+    known = {"development", "wanted", "minimum_interval_seconds", "keep_limit_bytes"}
+    if unknown := sorted(set(table) - known - {"tsa", "profile"}):
         raise MalformedError(f"settings have unknown key {unknown[0]!r}")
     tsas = table.get("tsa", [])
     if not isinstance(tsas, list) or not all(
-        isinstance(tsa, dict) and set(tsa) == {"name", "url"} for tsa in tsas
+        isinstance(tsa, dict) and {"name", "url"} <= set(tsa) for tsa in tsas
     ):
         raise MalformedError("each [[tsa]] has a name and a url")
+    profile = table.get("profile", defaults.profile)
+    if not isinstance(profile, str):
+        raise MalformedError("profile is not a text")
     development = table.get("development", False)
     if not isinstance(development, bool):
         raise MalformedError("development is not true or false")
@@ -105,14 +253,20 @@ def parse_config(content: bytes) -> Config:
         ),
         keep_limit_bytes=_whole(table, "keep_limit_bytes", defaults.keep_limit_bytes, 0),
         tsas=tuple(_tsa(tsa) for tsa in tsas),
+        profile=profile,
     )
 
 
 def _tsa(table: dict[str, Any]) -> TsaSetting:  # Any: what TOML may hold
-    name, url = table["name"], table["url"]
-    if not isinstance(name, str) or not isinstance(url, str):
-        raise MalformedError("each [[tsa]] has a name and a url, both texts")
-    return TsaSetting(name, url)
+    if unknown := sorted(set(table) - set(_TSA_KEYS)):
+        raise MalformedError(f"[[tsa]] has unknown key {unknown[0]!r}")
+    texts = {key: value for key, value in table.items() if key != "interval_seconds"}
+    for key, value in texts.items():
+        if not isinstance(value, str):
+            raise MalformedError(f"[[tsa]] {key} is not a text")
+    if "interval_seconds" not in table:
+        return TsaSetting(**texts)
+    return TsaSetting(**texts, interval_seconds=_whole(table, "interval_seconds", 0, 0))
 
 
 def _whole(table: dict[str, Any], name: str, default: int, least: int) -> int:
