@@ -47,7 +47,7 @@ WEAK_MD5 = (
     "MD5 collides; it is not among our algorithms. openssl has no floor for a token's digests"
 )
 UNKNOWN_DIGEST = "not among our algorithms; openssl computes every digest it has"
-NO_LEVEL = "openssl asks for no key size unless given `-auth_level 2`; with it, it refuses too"
+NO_LEVEL = "openssl asks for no strength unless given `-auth_level 2`; with it, it refuses too"
 NO_LEVEL_DIGEST = "below our floor; `-auth_level 2` does not look at a token's own digests"
 UNSIGNED = (
     "nothing signs this field and openssl does not look at it; we take the standard's value only"
