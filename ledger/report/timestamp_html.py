@@ -72,7 +72,8 @@ class _Page:
             if word != "!"
         ]
         bounds = self.appraisal.bounds
-        if bounds is not None:
+        # Where the token is not proven no time stands as one; its genTime is what it says.
+        if bounds is not None and self.appraisal.outcome is Outcome.PROVEN:
             between = f"{format_lower(bounds[0])} – {format_upper(bounds[1])}"
             rows.append((self.word("between"), between))
         if self.source.against is not None:

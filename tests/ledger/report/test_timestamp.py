@@ -115,6 +115,12 @@ def test_a_time_is_rounded_outward_and_a_far_one_stays_in_range() -> None:
     format_html(far, SOURCE, "en")
 
 
+@pytest.mark.parametrize("appraisal", APPRAISALS)
+def test_a_time_stands_on_the_page_only_where_it_is_proven(appraisal: Appraisal) -> None:
+    text = format_html(appraisal, SOURCE, "en")
+    assert ("2026-03-01 12:00:02 UTC" in text) == (appraisal.outcome is Outcome.PROVEN)
+
+
 def test_shown_says_that_nothing_was_checked() -> None:
     opened = open_token(make_token(ROOT.signer(), attributes=lambda listed: listed[:2]))
     text = format_shown(opened, SOURCE, "en")
