@@ -34,12 +34,12 @@ ORDER: Mapping[str, str] = {
         "verdict bundle trust roots lint recorded logged revocation stamps appraise bounds verify"
         " attack"
     ),
-    "ledger/doors": "files sqlite keys http carrier client",
+    "ledger/doors": "files sqlite keys http foreign carrier client",
     "ledger/operator": (
         "store/protocol store/memory store/sqlite"
-        " guard repeats sequencer second_reader attempts tsa devtsa devserver stamper local"
+        " guard repeats sequencer second_reader attempts tsa devtsa devserver stamper sources capture local"
     ),
-    "ledger/holder": "config vault originals receipts anchoring readme bundling",
+    "ledger/holder": "config vault originals receipts anchoring by_hand readme bundling",
 }
 """A file imports, of its own room, only what stands before it. A room not named is free in that."""
 

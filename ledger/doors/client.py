@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from ledger.proof.revocation import Answer
 from ledger.tlog.note import NoteKey
 from ledger.tlog.tile import Tile
 
@@ -22,7 +23,8 @@ class StampReport:
     """What came of asking for a stamp: who answered, and who did not with the reason.
 
     A reason begins with a short stable word. ``lacking``: why it is not complete although as many
-    have answered as are wanted; None if nothing more is lacking.
+    have answered as are wanted; None if nothing more is lacking. ``material``: what could not be
+    had yet of certificates and revocation, by TSA; no stamp waits for it.
     """
 
     size: int
@@ -30,6 +32,7 @@ class StampReport:
     answered: tuple[str, ...]
     pending: tuple[tuple[str, str], ...]
     lacking: str | None = None
+    material: tuple[tuple[str, str], ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -71,3 +74,9 @@ class Ledger(Protocol):
 
     def certificates(self) -> tuple[bytes, ...]:
         """DER of roots and intermediates of the ledger's TSAs, for bundles."""
+
+    def material(self) -> tuple[Answer, ...]:
+        """The CRLs and OCSP answers that were captured for the stamps, for bundles."""
+
+    def recapture(self) -> tuple[tuple[str, str], ...]:
+        """Fetch what can be had by now for the stamps; what could not be, by TSA, and why."""

@@ -26,6 +26,7 @@ from ledger.holder.receipts import (
 )
 from ledger.holder.vault import StoredRecord, Vault
 from ledger.proof.bundle import README, VKEYS, Bundle, Digest, make_index, place_of
+from ledger.proof.revocation import choose_answers, format_answer, issuers_above
 from ledger.proof.stamps import format_certificate
 from ledger.record.manifest import (
     FileEntry,
@@ -35,6 +36,7 @@ from ledger.record.manifest import (
 )
 from ledger.record.record import claim_names, disclose, parse_record
 from ledger.record.sdjwt import format_sdjwt, parse_sdjwt
+from ledger.timestamp.der import load_certificate
 from ledger.timestamp.token import parse_token
 from ledger.tlog.merkle import leaf_hash, leaf_reader, prove_inclusion
 from ledger.tlog.note import format_vkey
@@ -128,6 +130,7 @@ class Bundler:
                 plan.unstamped.append(record.number)
             sizes |= self._prove(receipt)
         self._write_log(sizes)
+        self._add_material()
         self._files[README] = format_readme(self._files, entries)
         plan.bundle = make_index(Bundle(self._files, self._carriers), entries)
         return plan
@@ -274,7 +277,7 @@ class Bundler:
         return set(sizes)
 
     def _write_log(self, sizes: Collection[int]) -> None:
-        """Checkpoints, consistency between them, the ledger's keys, the TSAs' certificates."""
+        """Checkpoints, consistency between them, the ledger's keys."""
         ordered = sorted(sizes)
         for size in ordered:
             self._files[f"checkpoints/{size}"] = self._ledger.signed_file(size)
@@ -282,7 +285,25 @@ class Bundler:
             self._files[f"consistency/{old}-{new}"] = make_consistency(self._ledger, old, new)
         keys = "".join(f"{format_vkey(key)}\n" for key in self._ledger.keys)
         self._files[VKEYS] = keys.encode("ascii")
-        self._files |= dict(format_certificate(der) for der in self._ledger.certificates())
+
+    def _add_material(self) -> None:
+        """What the tokens here are judged with: certificates they do not embed, and revocation.
+
+        Roots are put in even if embedded, as files for openssl.
+        """
+        certificates, answers = self._ledger.certificates(), self._ledger.material()
+        kinds = {"stamp", "not-before"}
+        contents = [held for path, held in self._files.items() if place_of(path).kind in kinds]
+        for token in map(parse_token, dict.fromkeys(contents)):
+            if token.signer is None:
+                continue
+            above = issuers_above(token.signer, (*token.certificates, *certificates))
+            for der in above:
+                root = load_certificate(der).self_issued
+                if root or der not in token.certificates:
+                    self._files |= [format_certificate(der)]
+                for one in () if root else choose_answers(der, answers, token.gen_time):
+                    self._files |= [format_answer(one.kind, one.der)]
 
 
 def _check_one_notebook(chosen: Sequence[StoredRecord]) -> None:

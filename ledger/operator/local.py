@@ -5,13 +5,16 @@ finds the store moved by another opens it anew, with every check of a start.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ledger.doors.client import Stamp, StampReport
 from ledger.errors import ConflictError, NotFoundError
+from ledger.operator.capture import Capture, Reasons
 from ledger.operator.guard import Guard
 from ledger.operator.sequencer import CHECKPOINT, LedgerKeys, Sequencer
 from ledger.operator.stamper import Stamper
 from ledger.operator.store.protocol import Store
+from ledger.proof.revocation import Answer
 from ledger.tlog.checkpoint import parse_checkpoint
 from ledger.tlog.note import NoteKey, parse_note
 from ledger.tlog.tile import Tile
@@ -23,6 +26,9 @@ class LocalLedger:
     Construction recovers from a crash; a store that must not be continued (restored, copied, its
     guard lost) is not refused but closed: it can be read, for its proofs still hold, and ``append``
     and ``stamp`` raise the ConflictError that ``closed`` tells.
+
+    ``capture``: what the stamper hands its tokens on to, over the same store; None: nothing is
+    fetched for them, and ``certificates`` are all there are.
     """
 
     def __init__(
@@ -32,12 +38,14 @@ class LocalLedger:
         keys: LedgerKeys,
         stamper: Stamper,
         certificates: Sequence[bytes],
+        capture: Capture | None = None,
     ) -> None:
         self._store = store
         self._guard = guard
         self._ledger_keys = keys
         self._stamper = stamper
         self._certificates = tuple(certificates)
+        self._capture = capture
         self._closed: ConflictError | None = None
         self._sequencer: Sequencer | None = None
         try:
@@ -118,12 +126,25 @@ class LocalLedger:
         except NotFoundError:
             return None
         size = parse_checkpoint(parse_note(signed_file).text).size
-        return self._stamper.stamp(size, signed_file, self.signed_file)
+        report = self._stamper.stamp(size, signed_file, self.signed_file)
+        # The tokens are kept: whatever comes of this, none is lost.
+        return report if self._capture is None else replace(report, material=self._capture.run())
+
+    def recapture(self) -> Reasons:
+        """Fetch what can be had by now for every stamp; what could not be, by TSA, and why."""
+        if self._closed is not None:
+            raise self._closed
+        return () if self._capture is None else self._capture.recapture()
 
     def stamps(self, start: int = 0) -> tuple[Stamp, ...]:
         """Every kept stamp over trees of ``start`` entries or more, smallest tree first."""
         return self._stamper.stamps(start)
 
     def certificates(self) -> tuple[bytes, ...]:
-        """DER of roots and intermediates of this ledger's TSAs."""
-        return self._certificates
+        """DER of roots and intermediates of this ledger's TSAs: those given, those captured."""
+        captured = () if self._capture is None else self._capture.certificates()
+        return tuple(dict.fromkeys((*self._certificates, *captured)))
+
+    def material(self) -> tuple[Answer, ...]:
+        """The CRLs and OCSP answers captured for the stamps."""
+        return () if self._capture is None else self._capture.answers()

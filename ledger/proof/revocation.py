@@ -183,3 +183,20 @@ def why_not(certificate: bytes, answers: Sequence[Answer], moment: datetime) -> 
     if not in_time:
         return "stale"
     return "too-late" if all(one.issued > end for one in in_time) else "unusable"
+
+
+def choose_answers(
+    certificate: bytes, answers: Iterable[Answer], moment: datetime
+) -> tuple[Answer, ...]:
+    """Of ``answers`` about ``certificate`` (DER), what a token of ``moment`` needs: at most two.
+
+    The newest that was in force then, which ``openssl ts -verify -attime`` can use; and the newest
+    from before the certificate expired, which tells of revocations that came after.
+    """
+    end = load_certificate(certificate).not_valid_after
+    mine = sorted(about(answers, [certificate]), key=lambda one: one.issued)
+    before = [one for one in mine if one.issued <= end]
+    in_force = [
+        one for one in before if one.until is not None and one.issued <= moment <= one.until
+    ]
+    return tuple(dict.fromkeys((*in_force[-1:], *before[-1:])))
