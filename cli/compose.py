@@ -19,6 +19,7 @@ from ledger.errors import ConflictError, NotFoundError
 from ledger.holder.anchoring import Anchorer
 from ledger.holder.config import Config
 from ledger.holder.vault import Vault, begin_vault, finish_vault, open_vault
+from ledger.operator.capture import Capture
 from ledger.operator.devtsa import DevelopmentTsa
 from ledger.operator.guard import Guard
 from ledger.operator.local import LocalLedger
@@ -26,6 +27,7 @@ from ledger.operator.sequencer import LedgerKeys
 from ledger.operator.stamper import Stamper
 from ledger.operator.store.sqlite import SqliteStore
 from ledger.operator.tsa import HttpTsa, Tsa
+from ledger.proof.roots import read_roots
 from ledger.proof.stamps import format_certificate
 from ledger.tlog.checkpoint import self_certifying_origin
 
@@ -126,6 +128,7 @@ def _join(vault: Vault, clock: Clock, state: Path | None) -> Tally:
     _close_with_command(guard.close)
     tsas, certificates = _tsas(vault, clock)
     interval = 0 if vault.config.development else vault.config.minimum_interval_seconds
+    capture = Capture(store, (*certificates, *read_roots()), clock=clock)
     stamper = Stamper(
         store,
         tsas,
@@ -133,10 +136,11 @@ def _join(vault: Vault, clock: Clock, state: Path | None) -> Tally:
         minimum_interval=timedelta(seconds=interval),
         clock=clock,
         random_bytes=secrets.token_bytes,
+        after=capture.after,
     )
     # Opening may sign what a crash left unsigned: like every writing it wants its turn.
     with vault.turn():
-        ledger = LocalLedger(store, guard, keys, stamper, certificates)
+        ledger = LocalLedger(store, guard, keys, stamper, certificates, capture)
     anchorer = Anchorer(vault, ledger, clock=clock, random_bytes=secrets.token_bytes)
     return Tally(vault, ledger, anchorer, ledger.closed)
 

@@ -37,7 +37,8 @@ ORDER: Mapping[str, str] = {
     "ledger/doors": "files sqlite keys http foreign carrier client",
     "ledger/operator": (
         "store/protocol store/memory store/sqlite"
-        " guard repeats sequencer second_reader attempts tsa devtsa devserver stamper sources capture local"
+        " guard repeats sequencer second_reader attempts tsa devtsa devserver stamper sources"
+        " capture local"
     ),
     "ledger/holder": "config vault originals receipts anchoring by_hand readme bundling",
 }
