@@ -175,14 +175,20 @@ def _tell_stamp(report: StampReport | None, no_wait: bool) -> None:
 @vault_option
 @json_option
 def sync(vault: str | None, as_json: bool) -> int:
-    """Send what is queued and ask the TSAs that have not answered yet; exit 3 if some do not."""
+    """Send what is queued and ask the TSAs that have not answered yet; exit 3 if some do not.
+
+    Also fetch the certificates, CRLs and OCSP answers that stamps are judged with, as they appear.
+    """
     tally = open_tally(vault_folder(vault), writing=True)
     sent = tally.anchorer.send()
     report = tally.anchorer.stamp()
     pending = pending_words(report)
+    lacking = [f"{tsa}: {reason}" for tsa, reason in tally.ledger.recapture()]
     if as_json:
-        print_json({"sent": sent, "pending": pending})
+        print_json({"sent": sent, "pending": pending, "lacking": lacking})
     else:
         result(f"sent       {sent}")
         _tell_stamp(report, no_wait=False)
+        for words in lacking:
+            talk(f"not to be had yet for the stamps of {words}")
     return EXIT_INCOMPLETE if pending else EXIT_DONE
