@@ -1,5 +1,6 @@
 """Joins holder to operator: opens a vault together with the ledger it anchors in."""
 
+import contextlib
 import hashlib
 import os
 import secrets
@@ -15,10 +16,11 @@ from cli.output import hint, talk
 from ledger.doors.client import Ledger, StampReport
 from ledger.doors.files import read_limited, write_durably
 from ledger.doors.keys import load_ledger_keys, make_ledger_keys
-from ledger.errors import ConflictError, NotFoundError
+from ledger.errors import ConflictError, LedgerError, NotFoundError
 from ledger.holder.anchoring import Anchorer
-from ledger.holder.config import Config
+from ledger.holder.config import Config, TsaSetting
 from ledger.holder.vault import Vault, begin_vault, finish_vault, open_vault
+from ledger.operator.attempts import Attempts
 from ledger.operator.capture import Capture
 from ledger.operator.devtsa import DevelopmentTsa
 from ledger.operator.guard import Guard
@@ -26,7 +28,7 @@ from ledger.operator.local import LocalLedger
 from ledger.operator.sequencer import LedgerKeys
 from ledger.operator.stamper import Stamper
 from ledger.operator.store.sqlite import SqliteStore
-from ledger.operator.tsa import HttpTsa, Tsa
+from ledger.operator.tsa import WAIT_SECONDS, Credentials, HttpTsa, Tsa
 from ledger.proof.roots import read_roots
 from ledger.proof.stamps import format_certificate
 from ledger.tlog.checkpoint import self_certifying_origin
@@ -36,6 +38,9 @@ DEVELOPMENT_TRUST = "development-trust.toml"
 MAX_TSA_BYTES = 1 << 16
 """A development TSA's keys and certificates as PEM: some 3 KB."""
 
+SPARE_SECONDS = 2.0
+"""What a command that only reads gives to stamps that are pending."""
+
 Clock = Callable[[], datetime]
 
 
@@ -44,12 +49,14 @@ class Tally:
     """The two halves put together: a vault, the ledger it anchors in, and what joins them.
 
     ``closed``: why the ledger must not be continued (restored, copied, its guard lost), or None.
+    ``attempts``: what TSAs were asked last; None if nobody keeps count (development).
     """
 
     vault: Vault
     ledger: Ledger
     anchorer: Anchorer
     closed: ConflictError | None = None
+    attempts: Attempts | None = None
 
 
 def now() -> datetime:
@@ -94,28 +101,51 @@ def make_tally(
     return tally
 
 
-def open_tally(folder: Path, *, clock: Clock = now, writing: bool = False) -> Tally:
+def open_tally(
+    folder: Path,
+    *,
+    clock: Clock = now,
+    writing: bool = False,
+    wait_seconds: float = WAIT_SECONDS,
+) -> Tally:
     """Open a vault with its ledger; NotFoundError, ConflictError, UnavailableError.
 
     A ledger that must not be continued (``Tally.closed``) can be read, unless for ``writing``.
+    ``wait_seconds``: the longest wait for TSAs, as in ``Stamper``.
     """
-    tally = _join(open_vault(folder), clock, None)
+    tally = _join(open_vault(folder), clock, None, wait_seconds)
     if writing and tally.closed is not None:
         raise tally.closed
     return tally
 
 
 def open_to_read(folder: Path) -> Tally:
-    """``open_tally`` for commands that only read; says so if the ledger is closed."""
-    tally = open_tally(folder)
+    """``open_tally`` for commands that only read; says so if the ledger is closed.
+
+    Pending stamps get one try of ``SPARE_SECONDS`` at most. Not in a development vault: its TSAs
+    are always there, and have stamped whatever they were asked to.
+    """
+    tally = open_tally(folder, wait_seconds=SPARE_SECONDS)
     if tally.closed is not None:
         talk(f"the ledger is closed, and can only be read: {tally.closed}")
         if tally.closed.hint:
             hint(tally.closed.hint)
+    elif not tally.vault.config.development:
+        # What comes of it, status tells: the command is for something else.
+        with contextlib.suppress(LedgerError):
+            tally.ledger.stamp()
     return tally
 
 
-def _join(vault: Vault, clock: Clock, state: Path | None) -> Tally:
+def offline() -> str | None:
+    """Why the network must not be asked: TALLY_OFFLINE is set, and not to 0. Else None."""
+    given = os.environ.get("TALLY_OFFLINE", "")
+    return None if given in {"", "0"} else "offline: TALLY_OFFLINE is set"
+
+
+def _join(
+    vault: Vault, clock: Clock, state: Path | None, wait_seconds: float = WAIT_SECONDS
+) -> Tally:
     _close_with_command(vault.close)
     folder = vault.folder / "ledger"
     ed25519, ml_dsa_44 = load_ledger_keys(folder / "keys.pem")
@@ -126,8 +156,10 @@ def _join(vault: Vault, clock: Clock, state: Path | None) -> Tally:
     name = f"{keys.origin.split('/')[1][:32]}.sqlite"
     guard = Guard((state or state_folder()) / "guards" / name)
     _close_with_command(guard.close)
-    tsas, certificates = _tsas(vault, clock)
-    interval = 0 if vault.config.development else vault.config.minimum_interval_seconds
+    tsas, certificates = make_tsas(vault, clock)
+    development = vault.config.development
+    interval = 0 if development else vault.config.minimum_interval_seconds
+    attempts = None if development else open_attempts(vault)
     capture = Capture(store, (*certificates, *read_roots()), clock=clock)
     stamper = Stamper(
         store,
@@ -136,13 +168,30 @@ def _join(vault: Vault, clock: Clock, state: Path | None) -> Tally:
         minimum_interval=timedelta(seconds=interval),
         clock=clock,
         random_bytes=secrets.token_bytes,
+        attempts=attempts,
+        intervals={
+            tsa.name: timedelta(seconds=tsa.minimum_interval_seconds) for tsa in vault.config.tsas
+        },
+        anchors=(*certificates, *read_roots()),
+        offline=None if development else offline(),
+        wait_seconds=wait_seconds,
         after=capture.after,
     )
     # Opening may sign what a crash left unsigned: like every writing it wants its turn.
     with vault.turn():
         ledger = LocalLedger(store, guard, keys, stamper, certificates, capture)
     anchorer = Anchorer(vault, ledger, clock=clock, random_bytes=secrets.token_bytes)
-    return Tally(vault, ledger, anchorer, ledger.closed)
+    return Tally(vault, ledger, anchorer, ledger.closed, attempts)
+
+
+def open_attempts(vault: Vault) -> Attempts | None:
+    """What its TSAs were asked last; None if that cannot be kept: they are asked all the same."""
+    try:
+        attempts = Attempts(vault.folder / "ledger" / "attempts.sqlite")
+    except LedgerError:
+        return None
+    _close_with_command(attempts.close)
+    return attempts
 
 
 def _close_with_command(close: Callable[[], None]) -> None:
@@ -152,16 +201,23 @@ def _close_with_command(close: Callable[[], None]) -> None:
         context.call_on_close(close)
 
 
-def _tsas(vault: Vault, clock: Clock) -> tuple[Sequence[Tsa], Sequence[bytes]]:
+def make_tsas(vault: Vault, clock: Clock) -> tuple[Sequence[Tsa], Sequence[bytes]]:
     """The TSAs of the vault's settings, and the certificates that go into bundles."""
     if not vault.config.development:
-        return [HttpTsa(tsa.name, tsa.url) for tsa in vault.config.tsas], ()
+        return [_http_tsa(tsa) for tsa in vault.config.tsas], ()
     folder = vault.folder / "ledger"
     tsas = [
         DevelopmentTsa.from_pem(read_limited(folder / f"{name}.pem", MAX_TSA_BYTES), clock)
         for name in DEVELOPMENT_NAMES
     ]
     return tsas, [tsa.root for tsa in tsas]
+
+
+def _http_tsa(tsa: TsaSetting) -> HttpTsa:
+    if tsa.username is None or tsa.password_file is None:
+        return HttpTsa(tsa.name, tsa.url)
+    credentials = Credentials(tsa.username, Path(tsa.password_file))
+    return HttpTsa(tsa.name, tsa.url, credentials=credentials)
 
 
 def _make_development_tsas(folder: Path, clock: Clock) -> None:
@@ -175,20 +231,19 @@ def _make_development_tsas(folder: Path, clock: Clock) -> None:
     write_development_trust(folder, tsas)
 
 
+def development_trust(tsa: DevelopmentTsa) -> list[str]:
+    """The lines of a trust file that accept ``tsa``, as one that proves nothing."""
+    anchor = hashlib.sha256(tsa.root).hexdigest()
+    return ["[[tsa]]", f'name = "{tsa.name}"', f'anchor = "{anchor}"', "development = true"]
+
+
 def write_development_trust(folder: Path, tsas: Sequence[DevelopmentTsa]) -> None:
     """The trust file for a vault's own development TSAs, and their roots as PEM for openssl."""
     lines = ["# Accepts this vault's development TSAs. It proves nothing: they are your own.", ""]
     for tsa in tsas:
         _, pem = format_certificate(tsa.root)
         write_durably(folder / f"{tsa.name}-root.pem", pem, mode=0o644, overwrite=True)
-        anchor = hashlib.sha256(tsa.root).hexdigest()
-        lines += [
-            "[[tsa]]",
-            f'name = "{tsa.name}"',
-            f'anchor = "{anchor}"',
-            "development = true",
-            "",
-        ]
+        lines += [*development_trust(tsa), ""]
     trust = "\n".join(lines).encode("ascii")
     write_durably(folder / DEVELOPMENT_TRUST, trust, mode=0o644, overwrite=True)
 

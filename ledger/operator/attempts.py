@@ -134,17 +134,23 @@ class Attempts:
             rows = connection.execute("SELECT * FROM attempts ORDER BY tsa").fetchall()
         return {row[0]: _attempt(row) for row in rows}
 
-    def begin(self, tsa: str, size: int, now: datetime) -> Attempt | None:
+    def begin(
+        self, tsa: str, size: int, now: datetime, *, anyway_after: timedelta | None = None
+    ) -> Attempt | None:
         """Take the turn at ``tsa`` until ``finish``, and return None; or what is to be waited for.
 
-        If we die before ``finish``, it may be asked again after ``HOLD``.
+        ``anyway_after``: for a person who asks: whatever the back-off, if so long has passed since
+        the last attempt began. If we die before ``finish``, it may be asked again after ``HOLD``.
         """
         with self._asking() as connection, transaction(self._database):
             last = _find(connection, tsa)
             if last is not None and last.waits(now):
-                return last
+                passed = anyway_after is not None and now - last.started >= anyway_after
+                if last.reason == ASKING or not passed:
+                    return last
             failures, answered = (last.failures, last.answered) if last else (0, None)
-            _put(connection, Attempt(tsa, size, now, ASKING, "", failures, now + HOLD, answered))
+            begun = Attempt(tsa, size, now, ASKING, "", failures, now + HOLD, answered)
+            _put(connection, begun)
             return None
 
     def finish(

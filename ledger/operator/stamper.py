@@ -12,31 +12,30 @@ newer file comes at the same moment, covers the same entries and those after the
 bounds of k TSAs on any entry are no later for it.
 """
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from queue import Empty, SimpleQueue
-from threading import Thread
 
 from ledger.doors.client import Stamp, StampReport
 from ledger.doors.http import NoAnswer
 from ledger.errors import LedgerError, UnavailableError
 from ledger.operator.attempts import ASKING, UNFINISHED, Attempt, Attempts
 from ledger.operator.store.protocol import Attachment, Store
-from ledger.operator.tsa import TIMEOUT_SECONDS, Question, Tsa, make_question, read_answer
+from ledger.operator.tsa import (
+    WAIT_SECONDS,
+    Question,
+    Tsa,
+    ask_all,
+    make_question,
+    read_answer,
+)
 from ledger.timestamp.token import openssl_verifiable, parse_token
 from ledger.tlog.merkle import MAX_SIZE
 
 KIND = "stamp"
 """Attachment kind: name is the TSA's, content its response as received."""
 
-WAIT_SECONDS = TIMEOUT_SECONDS + 5
-"""No TSA is waited for longer: looking up a host's name knows no timeout of its own."""
-
 After = Callable[[int, str, bytes], None]
 """Called with size, name of the TSA and its response, once that is kept."""
-
-_Answers = SimpleQueue[tuple[str, bytes | NoAnswer]]
 
 
 class Stamper:
@@ -84,6 +83,7 @@ class Stamper:
         self._anchors = tuple(anchors)
         self._offline = offline
         self._wait_seconds = wait_seconds
+        self._hurried = wait_seconds < WAIT_SECONDS
         self._after = after
 
     def stamps(self, start: int = 0) -> tuple[Stamp, ...]:
@@ -146,47 +146,47 @@ class Stamper:
     ) -> dict[str, str]:
         """Ask whom it may, keep what holds, and give the reasons for what is missing."""
         reasons: dict[str, str] = {}
-        asked: dict[str, Question] = {}
-        answers: _Answers = SimpleQueue()
+        asked: dict[str, tuple[Tsa, Question]] = {}
         for tsa in self._tsas:
             if tsa.name in kept:
                 continue
             if (reason := self._offline or self._begin(tsa.name, size)) is not None:
                 reasons[tsa.name] = reason
-                continue
-            asked[tsa.name] = make_question(signed_file, self._random_bytes)
-            # A daemon: nobody waits for a line that hangs, not even the end of the process.
-            arguments = (tsa, asked[tsa.name].request, answers)
-            Thread(target=_ask, args=arguments, daemon=True).start()
-        fresh: list[tuple[str, bytes]] = []
-        for name, answer in self._collect(asked, answers):
-            if isinstance(answer, NoAnswer):
-                reasons[name] = self._failed(name, answer)
             else:
+                asked[tsa.name] = tsa, make_question(signed_file, self._random_bytes)
+        fresh: list[tuple[str, bytes]] = []
+        try:
+            for name, answer in self._answers(asked):
+                del asked[name]
+                if isinstance(answer, NoAnswer):
+                    reasons[name] = self._failed(name, answer)
+                    continue
                 # If we die before this line the token is lost and asked for again: no harm.
                 self._store.attach(Attachment(size, KIND, name, answer))
                 self._finish(name)
                 fresh.append((name, answer))
+        except BaseException:
+            # We are interrupted, or cannot keep what comes: somebody may ask them again soon.
+            for name in asked:
+                self._finish(name, NoAnswer(UNFINISHED, "interrupted"))
+            raise
+        word = UNFINISHED if self._hurried else "timeout"
+        late = NoAnswer(word, f"no answer within {self._wait_seconds:g} s")
+        reasons |= {name: self._failed(name, late) for name in asked}
         return reasons | self._call_after(size, fresh)
 
-    def _collect(
-        self, asked: Mapping[str, Question], answers: _Answers
-    ) -> list[tuple[str, bytes | NoAnswer]]:
-        """For each that was asked a response that holds, or why there is none."""
-        deadline = time.monotonic() + self._wait_seconds
-        found: dict[str, bytes | NoAnswer] = {}
-        while len(found) < len(asked):
-            try:
-                name, answer = answers.get(timeout=max(0.0, deadline - time.monotonic()))
-            except Empty:
-                break
+    def _answers(
+        self, asked: Mapping[str, tuple[Tsa, Question]]
+    ) -> Iterator[tuple[str, bytes | NoAnswer]]:
+        """A response that holds, or why there is none, of each that answers in time."""
+        questions = dict(asked)
+        requests = [(tsa, question.request) for tsa, question in questions.values()]
+        for one in ask_all(requests, self._wait_seconds):
+            answer = one.answer
             if isinstance(answer, bytes):
-                token = read_answer(asked[name], answer, self._anchors)
+                token = read_answer(questions[one.name][1], answer, self._anchors)
                 answer = token if isinstance(token, NoAnswer) else answer
-            found[name] = answer
-        reason = UNFINISHED if self._wait_seconds < WAIT_SECONDS else "timeout"
-        late = NoAnswer(reason, f"no answer within {self._wait_seconds:g} s")
-        return [(name, found.get(name, late)) for name in asked]
+            yield one.name, answer
 
     def _begin(self, name: str, size: int) -> str | None:
         """Why a TSA is not to be asked now, or None: then this attempt is written down."""
@@ -224,7 +224,7 @@ class Stamper:
 
     def _call_after(self, size: int, fresh: Sequence[tuple[str, bytes]]) -> dict[str, str]:
         reasons: dict[str, str] = {}
-        if self._after is None or self._wait_seconds < WAIT_SECONDS:
+        if self._after is None or self._hurried:
             return reasons
         for name, response in fresh:
             try:
@@ -249,17 +249,6 @@ class Stamper:
         if lacking is not None:
             pending.append(("another TSA", lacking))
         return StampReport(size, self._wanted, tuple(sorted(kept)), tuple(pending), lacking)
-
-
-def _ask(tsa: Tsa, request: bytes, answers: _Answers) -> None:
-    """In a thread of its own: put what ``tsa`` answers into ``answers``, whatever happens."""
-    answer: bytes | NoAnswer = NoAnswer("unreachable", "asking it failed")
-    try:
-        answer = tsa.ask(request)
-    except LedgerError as error:
-        answer = NoAnswer("unreachable", str(error))
-    finally:
-        answers.put((tsa.name, answer))
 
 
 def wait_words(last: Attempt) -> str:

@@ -9,9 +9,12 @@ import base64
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Protocol
 
 from ledger.doors.files import read_limited, unavailable
@@ -34,6 +37,9 @@ from ledger.timestamp.token import (
 
 TIMEOUT_SECONDS = 20.0
 """TSAs answer within a second or two; a stamp has time, but not for a line that hangs."""
+
+WAIT_SECONDS = TIMEOUT_SECONDS + 5
+"""No TSA is waited for longer: looking up a host's name knows no timeout of its own."""
 
 NONCE_BYTES = 8
 """64 random bits (RFC 3161 §2.4.1): some TSAs refuse longer ones."""
@@ -213,6 +219,44 @@ def _fault_of_path(token: Token, signer: bytes, anchors: Sequence[bytes]) -> NoA
         if text.startswith("expired"):
             return NoAnswer("expired", text)
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What TSA ``name`` answered, and after how many seconds."""
+
+    name: str
+    answer: bytes | NoAnswer
+    seconds: float
+
+
+def ask_all(asked: Sequence[tuple[Tsa, bytes]], wait_seconds: float) -> Iterator[Answered]:
+    """Ask each TSA its request, all at once, and yield the answers as they come.
+
+    After ``wait_seconds`` those still missing are given up: their threads are daemons, and keep
+    nothing waiting, not even the end of the process.
+    """
+    answers: SimpleQueue[Answered] = SimpleQueue()
+    begun = time.monotonic()
+    for tsa, request in asked:
+        Thread(target=_ask, args=(tsa, request, begun, answers), daemon=True).start()
+    for _ in asked:
+        left = begun + wait_seconds - time.monotonic()
+        try:
+            yield answers.get(timeout=max(0.0, left))
+        except Empty:
+            return
+
+
+def _ask(tsa: Tsa, request: bytes, begun: float, answers: "SimpleQueue[Answered]") -> None:
+    """In a thread of its own: put what ``tsa`` answers into ``answers``, whatever happens."""
+    answer: bytes | NoAnswer = NoAnswer("unreachable", "asking it failed")
+    try:
+        answer = tsa.ask(request)
+    except LedgerError as error:
+        answer = NoAnswer("unreachable", str(error))
+    finally:
+        answers.put(Answered(tsa.name, answer, time.monotonic() - begun))
 
 
 def request_token(
