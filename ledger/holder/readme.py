@@ -1,11 +1,9 @@
 """The bundle's README.txt: what each file is, every intermediate value, the exact commands."""
 
 import hashlib
-import math
 from collections.abc import Mapping
 
-from cryptography import x509
-
+from ledger.holder.by_hand import openssl_lines
 from ledger.proof.bundle import place_of
 from ledger.timestamp.token import openssl_verifiable, parse_token
 from ledger.tlog.checkpoint import parse_checkpoint
@@ -40,6 +38,7 @@ consistency/A-B         that checkpoint B only appends to checkpoint A
 stamps/N/*.tsr          RFC 3161 answers over the bytes of checkpoints/N
 stamps/not-before/*     RFC 3161 tokens that a record names: it was made after them
 material/*.pem          certificates; which roots to believe is YOUR decision, not this file's
+material/*.crl, *.ocsp  what their issuers said of revocation: lists, and OCSP answers
 carriers/               originals, if any were disclosed
 """
 
@@ -55,8 +54,7 @@ def format_readme(files: Mapping[str, bytes], records: Mapping[str, bytes]) -> b
     parts = [_HEAD, "\nValues on the way / 中间值\n"]
     parts += [_record(path, entry, files) for path, entry in records.items()]
     parts.append(_STAMPS)
-    roots = _certificates(files)
-    parts += [_stamp(path, files[path], roots) for path in sorted(files) if _kind(path) == "stamp"]
+    parts += [_stamp(path, files) for path in sorted(files) if _kind(path) == "stamp"]
     return "".join(parts).encode("utf-8")
 
 
@@ -85,25 +83,9 @@ def _record(path: str, entry: bytes, files: Mapping[str, bytes]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _certificates(files: Mapping[str, bytes]) -> dict[bytes, tuple[str, bool]]:
-    """The certificates here by subject (DER): path, and whether self-signed."""
-    paths = [path for path in sorted(files) if _kind(path) == "certificate"]
-    read = [(path, x509.load_pem_x509_certificate(files[path])) for path in paths]
-    return {one.subject.public_bytes(): (path, one.issuer == one.subject) for path, one in read}
-
-
-def _chain_words(signer: bytes | None, known: Mapping[bytes, tuple[str, bool]]) -> str:
-    """The openssl options for root and intermediates, as far as they are in the bundle."""
-    issuer = x509.load_der_x509_certificate(signer).issuer.public_bytes() if signer else b""
-    path, is_root = known.get(issuer, ("ROOT.pem", True))
-    if is_root:
-        return f"-CAfile {path}"
-    return f"-CAfile ROOT.pem -untrusted {path}"
-
-
-def _stamp(path: str, content: bytes, known: Mapping[bytes, tuple[str, bool]]) -> str:
+def _stamp(path: str, files: Mapping[str, bytes]) -> str:
+    content = files[path]
     token = parse_token(content)
-    size = path.split("/")[1]
     lines = [
         f"\n{path}   {token.gen_time:%Y-%m-%d %H:%M:%S} UTC, serial {token.serial}",
         f"  imprint           {token.imprint_algorithm} {token.imprint.hex()}",
@@ -111,12 +93,7 @@ def _stamp(path: str, content: bytes, known: Mapping[bytes, tuple[str, bool]]) -
     if token.is_development:
         lines.append("  development TSA: proves nothing / 开发用时间戳：不具证据意义")
     if openssl_verifiable(token):
-        # The certificate may have expired since: the token is judged at its own time.
-        moment = math.ceil(token.gen_time.timestamp())
-        lines += [
-            f"  openssl ts -verify -in {path} -data checkpoints/{size} \\",
-            f"    {_chain_words(token.signer, known)} -attime {moment}",
-        ]
+        lines += openssl_lines(path, token, files)
     else:
         lines.append("  openssl cannot verify this signature type; use way 1 or 2")
     digest = hashlib.sha256(content).hexdigest()
