@@ -359,6 +359,8 @@ def read_ranges(ranges: Sequence[tuple[int, int]], read: HashReader) -> tuple[Ha
     if len(answers) != len(wanted):
         raise ValueError(f"reader gave {len(answers)} hashes, want {len(wanted)}")
     require_hashes(answers, "the reader's answer")
+    if len(wanted) == len(groups):  # each range is a perfect subtree
+        return tuple(answers)
     hashes = iter(answers)
     return tuple(_fold([next(hashes) for _ in group]) for group in groups)
 
@@ -391,6 +393,5 @@ def _require_number(number: int, name: str) -> None:
 
 def require_hashes(hashes: Sequence[Hash], name: str) -> None:
     """Raise ValueError unless all of ``hashes`` (those of ``name``) have 32 bytes."""
-    for value in hashes:
-        if len(value) != HASH_SIZE:
-            raise ValueError(f"{name} has a hash of {len(value)} bytes, want {HASH_SIZE}")
+    for length in {*map(len, hashes)} - {HASH_SIZE}:
+        raise ValueError(f"{name} has a hash of {length} bytes, want {HASH_SIZE}")

@@ -16,6 +16,7 @@ signs a root computes it from the tiles that were stored.
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TypeAlias
 
 from ledger.errors import MalformedError
@@ -42,6 +43,14 @@ MAX_ENTRY_BYTES = 0xFFFF
 
 MAX_BUNDLE_BYTES = TILE_WIDTH * (2 + MAX_ENTRY_BYTES)
 """A full bundle of the longest entries."""
+
+UPPER_HEIGHT = 3
+"""Nodes this high in a tile, 62 of 254, are kept by the reader that made them; a lower one costs 3
+hashes at most."""
+
+KEPT_TILES = 1 << 14
+"""Tiles of which a reader keeps those nodes, then it begins anew: 40 MB. A log of 4 million entries
+has as many."""
 
 _INDEX = r"(?P<index>(?:x[0-9]{3}/){0,6}[0-9]{3})(?:\.p/(?P<width>[1-9][0-9]{0,2}))?"
 _TILE_PATH = re.compile(rf"tile/(?P<level>[0-9])/{_INDEX}")
@@ -171,19 +180,30 @@ def tile_hash_reader(size: int, read_tiles: TileReader) -> HashReader:
     """A reader over the tiles of a log of ``size`` leaves.
 
     Each read makes one call to ``read_tiles`` for all tiles needed, each at its width in a log of
-    this size, in order and without repeats. ValueError for a node beyond ``size``; MalformedError
-    if a tile is answered with a wrong length.
+    this size, in order and without repeats. The first read of a tile costs up to 255 hashes,
+    each later one up to 4, for the reader keeps 2 kilobytes of each tile (see KEPT_TILES).
+    ValueError for a node beyond ``size``; MalformedError if a tile is answered with a wrong length.
     """
     _require_size(size)
+    kept: dict[tuple[int, int], tuple[bytes, ...]] = {}
+
+    def hash_in(content: bytes, key: tuple[int, int], start: int, height: int) -> Hash:
+        if height < UPPER_HEIGHT:
+            return _low_node(content, start, height)
+        upper = kept.get(key)
+        if upper is None:
+            if len(kept) >= KEPT_TILES:
+                kept.clear()
+            upper = kept[key] = _upper_levels(content)
+        offset = (start >> height) * HASH_SIZE
+        return upper[height - UPPER_HEIGHT][offset : offset + HASH_SIZE]
 
     def read(nodes: Sequence[Node]) -> Sequence[Hash]:
         places = [_place(node, size) for node in nodes]
-        tiles = sorted({tile for tile, _, _ in places})
-        contents = _read_checked(tiles, read_tiles)
-        return [
-            root_of_leaves(_hashes(contents[tile][start * HASH_SIZE : stop * HASH_SIZE]))
-            for tile, start, stop in places
-        ]
+        keys = sorted({key for key, _, _ in places})
+        tiles = [Tile(level, index, _width(level, index, size)) for level, index in keys]
+        contents = dict(zip(keys, _read_checked(tiles, read_tiles).values(), strict=True))
+        return [hash_in(contents[key], key, start, height) for key, start, height in places]
 
     return read
 
@@ -238,15 +258,44 @@ def _parse_index(match: re.Match[str]) -> tuple[int, int]:
     return index, TILE_WIDTH if match["width"] is None else int(match["width"])
 
 
-def _place(node: Node, size: int) -> tuple[Tile, int, int]:
-    # The tile that holds a node of a log of this size, and which of its hashes lie below it.
+def _place(node: Node, size: int) -> tuple[tuple[int, int], int, int]:
+    # Level and index of the tile that holds a node of a log of this size; the first of its hashes
+    # that lies below the node, and how high the node stands above it.
     level, height = divmod(node.level, TILE_HEIGHT)
-    first = node.index << height
     if (node.index + 1) << node.level > size:
         raise ValueError(f"{node} is beyond the size {size}")
-    index, start = divmod(first, TILE_WIDTH)
-    width = min(TILE_WIDTH, (size >> TILE_HEIGHT * level) - index * TILE_WIDTH)
-    return Tile(level, index, width), start, start + (1 << height)
+    index, start = divmod(node.index << height, TILE_WIDTH)
+    return (level, index), start, height
+
+
+def _width(level: int, index: int, size: int) -> int:
+    # How wide a tile is in a log of this size.
+    return min(TILE_WIDTH, (size >> TILE_HEIGHT * level) - index * TILE_WIDTH)
+
+
+def _low_node(content: bytes, start: int, height: int) -> Hash:
+    # The root over 1 << height hashes of a tile, from the first on.
+    offset = start * HASH_SIZE
+    part = content[offset : offset + (HASH_SIZE << height)]
+    while len(part) > 2 * HASH_SIZE:
+        part = _level_above(part)
+    # What lies side by side is already left || right.
+    return sha256(b"\x01" + part).digest() if height else part
+
+
+def _upper_levels(content: bytes) -> tuple[bytes, ...]:
+    # The full nodes of a tile at heights UPPER_HEIGHT to 7, a level's side by side.
+    levels = [content]
+    while len(levels) < TILE_HEIGHT:
+        levels.append(_level_above(levels[-1]))
+    return tuple(levels[UPPER_HEIGHT:])
+
+
+def _level_above(level: bytes) -> bytes:
+    # The parents of hashes that lie side by side. A last one without sibling has none.
+    pair = 2 * HASH_SIZE
+    starts = range(0, len(level) - pair + 1, pair)
+    return b"".join([sha256(b"\x01" + level[i : i + pair]).digest() for i in starts])
 
 
 def _right_edge(size: int) -> list[Tile]:

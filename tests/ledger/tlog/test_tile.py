@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.errors import MalformedError
+from ledger.tlog import tile as tile_module
 from ledger.tlog.checkpoint import check_signatures, parse_checkpoint
 from ledger.tlog.merkle import (
     EMPTY_ROOT,
@@ -364,6 +365,22 @@ def test_a_wrong_tile_gives_another_root_and_a_proof_that_fails() -> None:
     assert tree_root(1000, tile_hash_reader(1000, shelf)) != head.root
     _, extended = extend_tiles(1000, [], shelf)
     assert extended.root != head.root
+
+
+@pytest.mark.parametrize("kept", [1, 2, tile_module.KEPT_TILES])
+def test_a_reader_answers_each_node_alike_on_the_first_read_and_later(
+    kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tile_module, "KEPT_TILES", kept)
+    for size in (255, 256, 257, 1000, 66_000):
+        known = leaf_reader(LEAVES[:size])
+        read = tile_hash_reader(size, grown(size)[0])
+        levels = range(size.bit_length())
+        nodes = [Node(level, index) for level in levels for index in range(size >> level)][::-7]
+        want = known(nodes)
+        assert read(nodes) == want
+        assert [read([node])[0] for node in nodes[::11]] == want[::11]
+        assert read(nodes[::-1]) == want[::-1]
 
 
 def test_a_tile_reader_that_answers_too_little_is_found() -> None:
