@@ -1,0 +1,283 @@
+"""P7, P10, P12: proofs from the store, an audit of it, and the tree beside pymerkle's and Go's.
+
+All in process, on entries of 64 random bytes, times in CPU seconds, medians of rounds in turn.
+
+P7   inclusion proofs from a SqliteStore, at random indexes, one at a time: with one reader kept
+     ("warm": it has met every tile it can keep), and with a new reader for each ("cold").
+P10  there is no audit command: every entry is read from the store in order and hashed, and the
+     root is compared with the head's, in a process of its own. Memory is by how much the peak of
+     that process grew meanwhile. Tiles, signatures and time stamps are not looked at.
+P12  pymerkle (in memory, in an environment of its own made by this script) and Go's
+     golang.org/x/mod/sumdb/tlog (where there is a go command), over the same entries: build the
+     tree to its first root, append an entry and take the new root, the same root once more, one
+     inclusion proof. All three compute RFC 6962's
+     tree: the roots are compared. (pymerkle's memory tree keeps nodes by pointers and a cache
+     of roots, so a root asked twice costs it nothing; Go and we keep hashes, and compute it.)
+
+    python tests/bench/log.py [--quick] [--large]      --large adds P7 at 10 million entries
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from ledger.operator.store.sqlite import SqliteStore  # noqa: E402
+from ledger.tlog.merkle import (  # noqa: E402
+    Frontier,
+    Hash,
+    HashReader,
+    Node,
+    leaf_hash,
+    leaf_reader,
+    prove_inclusion,
+    root_of_leaves,
+    tree_root,
+)
+from ledger.tlog.tile import TILE_WIDTH, extend_tiles, tile_hash_reader  # noqa: E402
+from tests.bench.peers import default_cache  # noqa: E402
+
+PYMERKLE = "pymerkle==7.0.0"
+HERE = Path(__file__).resolve().parent
+ROUNDS = 5
+CHUNK = 1 << 16
+
+
+def entries_of(start: int, stop: int) -> list[bytes]:
+    """Entries [start, stop) of the bench's log: 64 bytes from a fixed seed, per 65,536 of them."""
+    found: list[bytes] = []
+    for chunk in range(start // CHUNK, -(-stop // CHUNK)):
+        block = random.Random(chunk).randbytes(64 * CHUNK)
+        low, high = max(start, chunk * CHUNK), min(stop, (chunk + 1) * CHUNK)
+        found += [block[64 * (i % CHUNK) : 64 * (i % CHUNK) + 64] for i in range(low, high)]
+    return found
+
+
+def fill(store: SqliteStore, size: int) -> None:
+    """Append to ``store`` up to ``size`` entries."""
+    while (head := store.head()).size < size:
+        entries = entries_of(head.size, min(size, head.size + CHUNK))
+        tiles, new = extend_tiles(head.size, list(map(leaf_hash, entries)), store.tiles)
+        store.commit(head, new, entries, tiles)
+
+
+def cpu_of(work: Callable[[], object]) -> float:
+    """CPU seconds of one run."""
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
+def proofs(store: SqliteStore, size: int, count: int) -> None:
+    """P7: one line."""
+    dice = random.Random(7)
+    indexes = [dice.randrange(size) for _ in range(count)]
+    kept = tile_hash_reader(size, store.tiles)
+    for index in range(0, size, TILE_WIDTH):
+        prove_inclusion(index, size, kept)
+
+    def prove(reader: Callable[[], HashReader], some: Sequence[int]) -> None:
+        for index in some:
+            prove_inclusion(index, size, reader())
+
+    few = indexes[: count // 5]
+    warm, cold = [], []
+    for _ in range(ROUNDS):
+        warm.append(cpu_of(lambda: prove(lambda: kept, indexes)) / len(indexes))
+        cold.append(cpu_of(lambda: prove(lambda: tile_hash_reader(size, store.tiles), few)))
+    cold_each = statistics.median(cold) / len(few)
+    warm_each = statistics.median(warm)
+    longest = max(len(prove_inclusion(index, size, kept).path) for index in few)
+    print(
+        f"P7   {size:>10} entries: warm {1 / warm_each:8.0f}/s ({warm_each * 1e6:5.0f} us),"
+        f" cold {1 / cold_each:7.0f}/s ({cold_each * 1e6:5.0f} us),"
+        f" longest path {32 * longest} bytes"
+    )
+
+
+def audit(store: SqliteStore) -> bytes:
+    """The root over all entries of ``store``, in memory that does not grow with it."""
+    head = store.head()
+    chunk = 1 << 12
+    full = head.size // chunk * chunk
+    roots = Frontier()  # over the roots of full chunks: the same tree, 12 levels up
+    for start in range(0, full, chunk):
+        leaves = [leaf_hash(entry) for entry in store.entries(start, start + chunk)]
+        roots = roots.append(root_of_leaves(leaves))
+    frontier = Frontier(full, roots.nodes)
+    for entry in store.entries(full, head.size):
+        frontier = frontier.append(leaf_hash(entry))
+    return frontier.root()
+
+
+def audit_here(path: Path) -> None:
+    """What the process that audits does: its rate, and by how many KiB its peak memory grew."""
+    store = SqliteStore(path, create=False)
+    head = store.head()
+    before = peak_kib()
+    began = time.process_time()
+    if audit(store) != head.root:
+        raise SystemExit("the audit found another root")
+    seconds = time.process_time() - began
+    print(json.dumps([head.size / seconds, peak_kib() - before]))
+
+
+def peak_kib() -> int:
+    """The peak memory of this process in KiB (Linux). ``ru_maxrss`` would count its parent's."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0])
+
+
+def audits(path: Path, size: int) -> None:
+    """P10: one line."""
+    found = []
+    for _ in range(3):
+        command = [sys.executable, __file__, "--audit", str(path)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        found.append(json.loads(done.stdout))
+    rate = statistics.median(rate for rate, _ in found)
+    print(
+        f"P10  {size:>10} entries: {rate / 1e6:.2f}M entries per CPU second,"
+        f" peak memory grew by {max(grown for _, grown in found) / 1024:.1f} MiB"
+    )
+
+
+def perfect_nodes(size: int) -> list[Node]:
+    """The perfect subtrees that a log of ``size`` leaves splits into, the largest first."""
+    levels = [level for level in reversed(range(size.bit_length())) if size >> level & 1]
+    return [Node(level, (size >> level) - 1) for level in levels]
+
+
+def ours(entries: Sequence[bytes], indexes: Sequence[int]) -> dict[str, float]:
+    """P12: our CPU seconds, in memory."""
+    size = len(entries)
+    leaves: list[Hash] = []
+    readers: list[HashReader] = []
+
+    def build() -> None:
+        leaves[:] = map(leaf_hash, entries)
+        readers[:] = [leaf_reader(leaves)]
+        tree_root(size, readers[0])
+
+    build_seconds = cpu_of(build)
+    read = readers[0]
+    frontier = Frontier(size, tuple(read(perfect_nodes(size))))
+
+    def append() -> None:
+        edge = frontier
+        for number in range(1000):
+            edge = edge.append(leaf_hash(entries[number]))
+            edge.root()
+
+    return {
+        "build": build_seconds,
+        "append": cpu_of(append) / 1000,
+        "root": cpu_of(lambda: [tree_root(size, read) for _ in range(1000)]) / 1000,
+        "proof": cpu_of(lambda: [prove_inclusion(i, size, read) for i in indexes]) / len(indexes),
+    }
+
+
+def theirs(command: Sequence[str | Path], size: int, indexes: Sequence[int]) -> dict[str, Any]:
+    """P12: a peer's CPU seconds, and its root; the peer makes the entries from a file of them."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "entries"
+        file.write_bytes(b"".join(entries_of(0, size)))
+        question = json.dumps({"File": str(file), "Indexes": list(indexes)})
+        done = subprocess.run(
+            command, input=question, stdout=subprocess.PIPE, text=True, check=True
+        )
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def pymerkle_command() -> list[str | Path]:
+    """pymerkle's own Python, its environment made the first time, and the script below for it."""
+    folder = default_cache() / "pymerkle"
+    python, ready = folder / "bin" / "python", folder / "ready"
+    if not ready.exists() or ready.read_text() != PYMERKLE:
+        print(f"installing {PYMERKLE}", file=sys.stderr)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", PYMERKLE], check=True)
+        ready.write_text(PYMERKLE)
+    return [python, HERE / "log_pymerkle.py"]
+
+
+def go_command(folder: Path) -> list[str | Path] | None:
+    """The Go peer, built into ``folder``, or None where there is no go command."""
+    go = shutil.which("go")
+    if go is None:
+        return None
+    subprocess.run(
+        [go, "build", "-trimpath", "-o", folder / "bench", "./bench"],
+        cwd=ROOT / "tests" / "interop" / "go" / "sumdb",
+        env={**os.environ, "GOTOOLCHAIN": "local"},
+        check=True,
+    )
+    return [folder / "bench"]
+
+
+def compare(size: int) -> None:
+    """P12: one table."""
+    dice = random.Random(12)
+    indexes = [dice.randrange(size) for _ in range(1000)]
+    entries = entries_of(0, size)
+    root = root_of_leaves(list(map(leaf_hash, entries)))
+    with tempfile.TemporaryDirectory() as name:
+        peers = {"pymerkle": pymerkle_command(), "Go x/mod tlog": go_command(Path(name))}
+        costs: dict[str, list[dict[str, Any]]] = {"ours": []}
+        for _ in range(ROUNDS):
+            costs["ours"].append(ours(entries, indexes))
+            for peer, command in peers.items():
+                if command is not None:
+                    costs.setdefault(peer, []).append(theirs(command, size, indexes))
+    titles = ("build", "append, root", "root again", "proof")
+    print(f"P12  {size:>8} entries, CPU seconds" + "".join(f"{title:>14}" for title in titles))
+    base = {act: statistics.median(c[act] for c in costs["ours"]) for act in costs["ours"][0]}
+    for peer, found in costs.items():
+        medians = {act: statistics.median(c[act] for c in found) for act in base}
+        print(f"       {peer:26}" + "".join(f"{medians[act]:14.7f}" for act in base))
+        if peer != "ours":
+            print(
+                f"       {'  its cost over ours':26}"
+                + "".join(f"{medians[act] / base[act]:14.2f}" for act in base)
+            )
+            if {c["Root"] for c in found} != {root.hex()}:
+                raise SystemExit(f"{peer} has another root")
+
+
+def main() -> None:
+    """Print the lines and the table."""
+    parser = argparse.ArgumentParser(description="P7, P10, P12")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the sizes")
+    parser.add_argument("--large", action="store_true", help="P7 and P10 at 10 million too")
+    parser.add_argument("--audit", type=Path, metavar="FILE", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.audit:
+        audit_here(options.audit)
+        return
+    unit = 10_000 if options.quick else 100_000
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "log.sqlite"
+        store = SqliteStore(path)
+        for size in (unit, 10 * unit, *([100 * unit] if options.large else ())):
+            fill(store, size)
+            audits(path, size)
+            proofs(store, size, 2000)
+        store.close()
+    compare(unit)
+
+
+if __name__ == "__main__":
+    main()
