@@ -12,9 +12,11 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
-from cli.compose import now, open_tally, state_folder, vault_folder
+from cli.compose import now, open_attempts, open_tally, state_folder, vault_folder
 from cli.output import EXIT_DONE, EXIT_INCOMPLETE, json_option, print_json, result, vault_option
+from cli.waiting import notes, tsa_states
 from ledger.errors import LedgerError, NotFoundError
+from ledger.holder.vault import open_vault
 
 LOW_DISK_BYTES = 1 << 30
 EARLIEST = datetime(2026, 1, 1, tzinfo=now().tzinfo)
@@ -25,7 +27,10 @@ EARLIEST = datetime(2026, 1, 1, tzinfo=now().tzinfo)
 @vault_option
 @json_option
 def doctor(vault: str | None, as_json: bool) -> int:
-    """Check the machine, the clock, the disk, the vault and its guard; exit 3 if one is amiss."""
+    """Check the machine, the clock, the disk, the vault, its guard and TSAs; exit 3 if amiss.
+
+    TSAs are not asked: their last answers are told. `tally tsa test` asks.
+    """
     folder = vault_folder(vault)
     checks: list[tuple[str, Callable[[], str]]] = [
         ("python", platform.python_version),
@@ -38,7 +43,7 @@ def doctor(vault: str | None, as_json: bool) -> int:
         ("state", lambda: str(state_folder())),
         ("vault", lambda: _vault(folder)),
     ]
-    rows = [_row(name, check) for name, check in checks]
+    rows = [*(_row(name, check) for name, check in checks), *_tsas(folder)]
     if as_json:
         print_json({"checks": [{"name": n, "ok": ok, "says": says} for n, ok, says in rows]})
     else:
@@ -103,3 +108,16 @@ def _vault(folder: Path) -> str:
     if tally.closed is not None:
         raise tally.closed
     return f"{folder}, {len(tally.vault.records())} records, guard agrees"
+
+
+def _tsas(folder: Path) -> list[tuple[str, bool, str]]:
+    """A row for each TSA of the vault's; none if there is no vault to open, which is told above."""
+    try:
+        vault = open_vault(folder)
+    except LedgerError:
+        return []
+    click.get_current_context().call_on_close(vault.close)
+    attempts = None if vault.config.development else open_attempts(vault)
+    states = tsa_states(vault.config, attempts)
+    rows = [("tsa", not one.fails, f"{one.name}: {one.words(now())}") for one in states]
+    return rows + [("tsa", False, words) for words in notes(vault.config)]

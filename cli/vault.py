@@ -12,6 +12,7 @@ from cli.compose import (
     Tally,
     check_notebook,
     make_tally,
+    now,
     open_to_read,
     pending_words,
     vault_folder,
@@ -29,11 +30,12 @@ from cli.output import (
     talk,
     vault_option,
 )
+from cli.waiting import notes, password_path, tsa_states
 from ledger.doors.carrier import FileCarrier, FolderCarrier, read_carrier
 from ledger.doors.client import Stamp
 from ledger.errors import ConflictError, MalformedError, NotFoundError
 from ledger.holder.anchoring import content_of
-from ledger.holder.config import Config, TsaSetting
+from ledger.holder.config import PROFILES, Config, TsaSetting, cn_config
 from ledger.holder.receipts import checkpoint_of, first_stamps
 from ledger.holder.vault import StoredRecord
 from ledger.record.manifest import FileEntry, parse_line
@@ -45,9 +47,19 @@ from ledger.record.record import parse_record
 @click.option("--development", is_flag=True, help="Stamp with two TSAs of its own: proves nothing.")
 @click.option("--tsa", "tsas", multiple=True, metavar="NAME=URL", help="A TSA to ask (repeatable).")
 @click.option("--wanted", type=click.IntRange(1, 16), help="TSAs that must answer (default 2).")
+@click.option("--profile", type=click.Choice(PROFILES), default="intl", show_default=True)
+@click.option("--username", help="Account at the domestic TSA (profile cn).")
+@click.option("--password-file", metavar="FILE", help="Its password; only you may read the file.")
 @json_option
 def init(
-    vault: str | None, development: bool, tsas: tuple[str, ...], wanted: int | None, as_json: bool
+    vault: str | None,
+    development: bool,
+    tsas: tuple[str, ...],
+    wanted: int | None,
+    profile: str,
+    username: str | None,
+    password_file: str | None,
+    as_json: bool,
 ) -> int:
     """Make a vault with a ledger in it."""
     folder = vault_folder(vault)
@@ -57,6 +69,12 @@ def init(
     config = Config(development=development, wanted=wanted or Config().wanted)
     if settings:
         config = Config(wanted=wanted or min(2, len(settings)), tsas=settings)
+    if profile == "cn":
+        config = cn_config(config, username, password_path(password_file))
+    elif username or password_file:
+        raise click.UsageError(
+            "an account is for --profile cn: others are added by `tally tsa add`"
+        )
     try:
         tally = make_tally(folder, config)
     except ConflictError as error:
@@ -76,7 +94,7 @@ def init(
     result(f"ledger  {tally.ledger.origin}")
     if development:
         result(f"trust   {folder / DEVELOPMENT_TRUST}   (development TSAs: prove nothing)")
-    for words in pending_words(report):
+    for words in [*pending_words(report), *notes(config)]:
         talk(words)
     talk("keys lie in the vault unencrypted, readable by you alone: back it up, and guard it")
     talk("never anchor state secrets here: they are under another law (Order 126 Art. 28)")
@@ -105,6 +123,7 @@ def status(path: str | None, vault: str | None, as_json: bool) -> int:
     checkpoint = checkpoint_of(tally.ledger.checkpoint())
     stamps, records = tally.ledger.stamps(), tally.vault.records()
     stamped = {stamp.tsa: stamp.size for stamp in stamps}
+    states = tsa_states(tally.vault.config, tally.attempts)
     waiting = [
         record.number
         for record in records
@@ -119,6 +138,8 @@ def status(path: str | None, vault: str | None, as_json: bool) -> int:
         "queued": queued,
         "stamps_pending": waiting,
         "last_stamped_size": stamped,
+        "tsas": [one.json(now()) for one in states],
+        "notes": notes(tally.vault.config),
     }
     changes = _changes(tally, Path(path)) if path else {}
     value |= {"path": path, "changes": changes} if path else {}
@@ -131,6 +152,10 @@ def status(path: str | None, vault: str | None, as_json: bool) -> int:
         result(f"pending  {_numbers(waiting)}   (fewer than {tally.vault.config.wanted} stamps)")
         for name, size in sorted(stamped.items()):
             result(f"stamped  {name}: up to entry {size - 1}")
+        for one in states:
+            result(f"tsa      {one.name}: {one.words(now())}")
+        for words in notes(tally.vault.config):
+            result(f"tsa      {words}")
         for state, names in changes.items():
             for name in names[:50]:
                 result(f"{state:9}{name}")
