@@ -58,7 +58,9 @@ def verdict(tally: Tally, *words: object, code: int = 0) -> Any:
     return tally.json("verify", *words, "--trust", trust, code=code)
 
 
-def test_anchored_folder_is_proven_a_changed_file_refuted_and_a_withheld_one_unchecked(tally: Tally, folder: Path) -> None:
+def test_anchored_folder_is_proven_a_changed_file_refuted_and_a_withheld_one_unchecked(
+    tally: Tally, folder: Path
+) -> None:
     assert "anchored   资料  2 files, 13 B  record 1 (notebook/1), entry 1" in told(
         tally, "anchor", folder
     )
