@@ -5,7 +5,7 @@ import hashlib
 import os
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -49,7 +49,8 @@ class Tally:
     """The two halves put together: a vault, the ledger it anchors in, and what joins them.
 
     ``closed``: why the ledger must not be continued (restored, copied, its guard lost), or None.
-    ``attempts``: what TSAs were asked last; None if nobody keeps count (development).
+    ``attempts``: what TSAs were asked last; None if nobody keeps count (development). ``tried``:
+    what came of giving pending stamps a try while opening, if that was done.
     """
 
     vault: Vault
@@ -57,6 +58,7 @@ class Tally:
     anchorer: Anchorer
     closed: ConflictError | None = None
     attempts: Attempts | None = None
+    tried: StampReport | None = None
 
 
 def now() -> datetime:
@@ -131,9 +133,9 @@ def open_to_read(folder: Path) -> Tally:
         if tally.closed.hint:
             hint(tally.closed.hint)
     elif not tally.vault.config.development:
-        # What comes of it, status tells: the command is for something else.
+        # The command is for something else: what goes wrong here is tried again.
         with contextlib.suppress(LedgerError):
-            tally.ledger.stamp()
+            return replace(tally, tried=tally.ledger.stamp())
     return tally
 
 

@@ -160,8 +160,10 @@ def try_tsas(
             asked[tsa.name] = tsa, make_question(content, random_bytes)
     judge, anchors = Judge(trust, certificates), (*certificates, *trust.roots)
     requests = [(tsa, question.request) for tsa, question in asked.values()]
+    begun = clock()
     for one in ask_all(requests, WAIT_SECONDS):
-        trial = _trial(one, asked[one.name][1], content, judge, anchors, clock())
+        moment = begun + timedelta(seconds=one.seconds)
+        trial = _trial(one, asked[one.name][1], content, judge, anchors, moment)
         politeness.finish(one.name, clock(), trial.fault)
         trials[one.name] = trial
     late = NoAnswer("timeout", f"no answer within {WAIT_SECONDS:g} s")

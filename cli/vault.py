@@ -138,6 +138,7 @@ def status(path: str | None, vault: str | None, as_json: bool) -> int:
         "queued": queued,
         "stamps_pending": waiting,
         "last_stamped_size": stamped,
+        "waits_for": pending_words(tally.tried),
         "tsas": [one.json(now()) for one in states],
         "notes": notes(tally.vault.config),
     }
@@ -156,6 +157,8 @@ def status(path: str | None, vault: str | None, as_json: bool) -> int:
             result(f"tsa      {one.name}: {one.words(now())}")
         for words in notes(tally.vault.config):
             result(f"tsa      {words}")
+        for words in pending_words(tally.tried):
+            result(f"waits    {words}")
         for state, names in changes.items():
             for name in names[:50]:
                 result(f"{state:9}{name}")
