@@ -20,6 +20,9 @@ SHARED = ROOT.parent / "shared"
 ALLOWED_SKIPS: dict[str, str] = {}
 """Node id -> why it may skip even under TALLY_CI_NO_SKIP."""
 
+collect_ignore_glob = ["bench/*", "fuzz/fuzz.py"]
+"""Scripts, not tests: what they import is not there, or is looked for beside them."""
+
 LOOPBACK = ("127.0.0.1", "::1", "localhost", "", None)
 
 # The same examples in every run: a red build is then a change's fault, not the dice's. No deadline:

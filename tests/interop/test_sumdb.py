@@ -1,5 +1,6 @@
 """golang.org/x/mod/sumdb as a process: its tlog on our tiles and proofs, its note on our notes."""
 
+import base64
 import random
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -227,7 +228,21 @@ def test_go_and_we_refuse_each_changed_byte_of_a_signed_note(sumdb: Peer, small:
             changed = bytearray(signed)
             changed[position] ^= bit
             assert not opens(bytes(changed), known)
-            assert sumdb.refuses("open", Note=bytes(changed), Vkeys=[key["Vkey"]])
+            if not same_when_read_laxly(signed, bytes(changed)):
+                assert sumdb.refuses("open", Note=bytes(changed), Vkeys=[key["Vkey"]])
+
+
+def same_when_read_laxly(signed: bytes, changed: bytes) -> bool:
+    """Whether only unused bits of the last base64 letter differ, which Go's decoder passes over."""
+    start = signed.rindex(b" ") + 1
+    if changed[:start] != signed[:start]:
+        return False
+    try:
+        return base64.b64decode(changed[start:-1], validate=True) == base64.b64decode(
+            signed[start:-1]
+        )
+    except ValueError:
+        return False
 
 
 def opens(signed: bytes, known: list[NoteKey]) -> bool:
