@@ -17,8 +17,10 @@ from hypothesis import settings
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
 
-ALLOWED_SKIPS: dict[str, str] = {}
-"""Node id -> why it may skip even under TALLY_CI_NO_SKIP."""
+ALLOWED_SKIPS: dict[str, str] = {
+    "tests/interop/test_torchwood.py": "needs Go 1.25, newer than Debian's; where it is, it runs",
+}
+"""File -> why its tests may skip even under TALLY_CI_NO_SKIP."""
 
 collect_ignore_glob = ["bench/*", "fuzz/fuzz.py"]
 """Scripts, not tests: what they import is not there, or is looked for beside them."""
@@ -68,7 +70,7 @@ def fail_if_skipped(
     """Make a skipped `report` a failed one where skips are not allowed, keeping its reason."""
     if os.environ.get("TALLY_CI_NO_SKIP") != "1" or not report.skipped or is_expected_failure:
         return
-    if report.nodeid in ALLOWED_SKIPS:
+    if report.nodeid.split("::")[0] in ALLOWED_SKIPS:
         return
     reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
     report.outcome = "failed"
