@@ -10,12 +10,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from asn1crypto import x509
-from cryptography import x509 as pem_x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from ledger.proof.bundle import place_of
 from ledger.proof.revocation import Answer, about, issuers_above, read_crl
 from ledger.timestamp.der import load_certificate
+from ledger.timestamp.material import parse_certificates
 from ledger.timestamp.token import Token
 
 TRUSTED, UNTRUSTED = "../trusted.pem", "../untrusted.pem"
@@ -68,8 +67,7 @@ def _names(files: Mapping[str, bytes]) -> list[str]:
 def _certificates(files: Mapping[str, bytes]) -> dict[bytes, str]:
     """DER of the certificates among the files, to their paths."""
     paths = [path for path in sorted(files) if place_of(path).kind == "certificate"]
-    read = {path: pem_x509.load_pem_x509_certificate(files[path]) for path in paths}
-    return {one.public_bytes(Encoding.DER): path for path, one in read.items()}
+    return {der: path for path in paths for der in parse_certificates(files[path])}
 
 
 def _is_root(der: bytes) -> bool:

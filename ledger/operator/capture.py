@@ -14,10 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from asn1crypto import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.x509 import load_der_x509_certificate
+from cryptography.x509 import load_der_x509_certificate, load_der_x509_crl
 
 from ledger.errors import LedgerError, MalformedError, NotFoundError, VerificationError
 from ledger.operator.sources import Asker, sources_of
@@ -340,15 +341,32 @@ def _in_force(answer: Answer, moment: datetime) -> bool:
 
 def _check(need: _Need, answer: Answer) -> None:
     """Refuse what says nothing about the certificate; that it was revoked is not nothing."""
-    crls, ocsps = ([answer.der], []) if answer.kind == "crl" else ([], [answer.der])
-    for issuer in need.issuers:
-        path = TrustedPath(issuer, (need.der,), "unchecked")
-        try:
-            if all(check_revocation(path, need.moment, crls, ocsps)):
-                return
-        except VerificationError:
-            return
-    raise VerificationError(f"{answer.kind} is {why_not(need.der, [answer], need.moment)}")
+    lack = why_not(need.der, [answer], need.moment)
+    holds = [
+        _is_signed(answer, issuer) if answer.kind == "crl" else _is_told(answer, need, issuer)
+        for issuer in need.issuers
+    ]
+    if lack != "unusable" or not any(holds):
+        raise VerificationError(f"{answer.kind} is {lack}")
+
+
+def _is_signed(answer: Answer, issuer: bytes) -> bool:
+    """Whether a CRL is signed with the issuer's key."""
+    try:
+        # Any: a certificate's key can be of kinds that sign nothing; TypeError then.
+        key: Any = load_der_x509_certificate(issuer).public_key()
+        return load_der_x509_crl(answer.der).is_signature_valid(key)
+    except PARSER_ERRORS:
+        return False
+
+
+def _is_told(answer: Answer, need: _Need, issuer: bytes) -> bool:
+    """Whether an OCSP answer, good or bad, is the issuer's or its responder's."""
+    path = TrustedPath(issuer, (need.der,), "unchecked")
+    try:
+        return all(check_revocation(path, need.moment, ocsps=[answer.der]))
+    except VerificationError:
+        return True
 
 
 def _label(certificate: x509.Certificate) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 
 from asn1crypto import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.x509 import DuplicateExtension, InvalidVersion
 
 from ledger.errors import MalformedError
 
@@ -40,6 +41,8 @@ PARSER_ERRORS = (
     OverflowError,
     RecursionError,
     UnsupportedAlgorithm,
+    DuplicateExtension,
+    InvalidVersion,
 )
 """What the ASN.1 and X.509 libraries raise for bytes they do not like."""
 
