@@ -8,4 +8,6 @@ import ``holder``: the two meet in ``ledger.doors.client``.
     guard       one signed file per tree size, for ever
     repeats     which entries are certainly new, in memory
     sequencer   the only writer: commit, read again, sign, publish
+    sources     where a certificate says its CRL, its OCSP responder and its issuer are
+    capture     what stamps are judged with later: certificates, CRLs, OCSP answers
 """

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ledger.errors import ConflictError, NotFoundError, UnavailableError
+from ledger.operator.capture import Capture
 from ledger.operator.devtsa import DevelopmentTsa
 from ledger.operator.guard import Guard
 from ledger.operator.local import LocalLedger
@@ -31,9 +32,12 @@ class Opener:
     folder: Path
     closing: list[Callable[[], None]]
 
-    def __call__(self, store: str = "store.sqlite", guard: str = "guard.sqlite") -> LocalLedger:
+    def __call__(
+        self, store: str = "store.sqlite", guard: str = "guard.sqlite", *, capture: bool = False
+    ) -> LocalLedger:
         kept, watched = SqliteStore(self.folder / store), Guard(self.folder / guard)
         self.closing += [kept.close, watched.close]
+        watching = Capture(kept, [TSA.root], clock=lambda: NOW) if capture else None
         stamper = Stamper(
             kept,
             [TSA],
@@ -41,8 +45,9 @@ class Opener:
             minimum_interval=timedelta(0),
             clock=lambda: NOW,
             random_bytes=lambda size: bytes(range(1, size + 1)),
+            after=watching.after if watching else None,
         )
-        return LocalLedger(kept, watched, KEYS, stamper, [TSA.root])
+        return LocalLedger(kept, watched, KEYS, stamper, [TSA.root], watching)
 
     def copy(self, old: str, new: str) -> None:
         """A backup or a restore: the database file as it is, with what is not yet merged in."""
@@ -95,6 +100,19 @@ def test_stamp_is_over_the_newest_file(opener: Opener) -> None:
     assert report is not None
     assert (report.size, report.answered) == (2, ("one",))
     assert [stamp.size for stamp in ledger.stamps()] == [2]
+
+
+def test_what_is_captured_belongs_to_the_ledger(opener: Opener) -> None:
+    ledger = opener()
+    assert (ledger.recapture(), ledger.material()) == ((), ())
+    assert opener(capture=True).certificates() == (TSA.root,)
+    ledger = opener(capture=True)
+    ledger.append(entries(0, 2))
+    report = ledger.stamp()
+    assert report is not None
+    # The certificates of a development TSA name neither a CRL nor a responder.
+    assert (report.complete, report.material) == (True, ())
+    assert (ledger.recapture(), ledger.material()) == ((), ())
 
 
 def test_two_that_have_it_open_append_in_turns(opener: Opener) -> None:
@@ -163,7 +181,7 @@ def test_ledger_that_must_not_go_on_can_be_read_but_not_written(opener: Opener, 
         ledger, want = opener(guard="new.sqlite"), 2
     assert ledger.closed is not None
     assert ledger.closed.hint is not None
-    for forbidden in (lambda: ledger.append(entries(5, 6)), ledger.stamp):
+    for forbidden in (lambda: ledger.append(entries(5, 6)), ledger.stamp, ledger.recapture):
         with pytest.raises(ConflictError) as caught:
             forbidden()
         assert caught.value is ledger.closed

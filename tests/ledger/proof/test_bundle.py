@@ -37,6 +37,8 @@ GOOD_PATHS = {
     "stamps/12/tsa.example-1-0a1b2c3d.tsr": "stamp",
     f"stamps/not-before/{'ab' * 32}.tst": "not-before",
     f"material/{E}.pem": "certificate",
+    f"material/{E}.crl": "crl",
+    f"material/{E}.ocsp": "ocsp",
     "material/ledger.vkey": "vkeys",
     f"carriers/{E}/数据/第12批 结果.csv": "carrier",
     "README.txt": "readme",
