@@ -157,14 +157,14 @@ class Stamper:
         fresh: list[tuple[str, bytes]] = []
         try:
             for name, answer in self._answers(asked):
-                del asked[name]
                 if isinstance(answer, NoAnswer):
                     reasons[name] = self._failed(name, answer)
-                    continue
-                # If we die before this line the token is lost and asked for again: no harm.
-                self._store.attach(Attachment(size, KIND, name, answer))
-                self._finish(name)
-                fresh.append((name, answer))
+                else:
+                    # If we die before this line the token is lost and asked for again: no harm.
+                    self._store.attach(Attachment(size, KIND, name, answer))
+                    self._finish(name)
+                    fresh.append((name, answer))
+                del asked[name]
         except BaseException:
             # We are interrupted, or cannot keep what comes: somebody may ask them again soon.
             for name in asked:
