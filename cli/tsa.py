@@ -220,22 +220,27 @@ def serve(development: bool, port: int, name: str, folder: str | None, as_json: 
     except OSError as error:
         text = f"cannot listen on port {port}: {error.strerror}"
         raise UnavailableError(text, hint="choose another --port, or none") from error
+    root = None if folder is None else os.fspath(_root_path(Path(folder), name))
     with server:
-        snippet = "\n".join(development_trust(served))
-        root = None if folder is None else os.fspath(_root_path(Path(folder), name))
-        if as_json:
-            print_json({"url": server.url, "name": name, "root": root, "trust": snippet})
-        else:
-            result(f"url      {server.url}")
-            result(f"root     {root or server.url + '   (GET)'}")
-            result(f"\n# For a trust file: accepts this TSA, which proves nothing.\n{snippet}\n")
-            hint(f"tally tsa add {name} {server.url}")
-            talk("DEVELOPMENT TSA: proves nothing. Ctrl-C ends it")
         try:
+            _announce(server, root, as_json)
             server.serve_forever()
         except KeyboardInterrupt:
             talk("closed")
     return EXIT_DONE
+
+
+def _announce(server: DevelopmentServer, root: str | None, as_json: bool) -> None:
+    name, url = server.tsa.name, server.url
+    snippet = "\n".join(development_trust(server.tsa))
+    if as_json:
+        print_json({"url": url, "name": name, "root": root, "trust": snippet})
+        return
+    result(f"url      {url}")
+    result(f"root     {root or url + '   (GET)'}")
+    result(f"\n# For a trust file: accepts this TSA, which proves nothing.\n{snippet}\n")
+    hint(f"tally tsa add {name} {url}")
+    talk("DEVELOPMENT TSA: proves nothing. Ctrl-C ends it")
 
 
 def _root_path(folder: Path, name: str) -> Path:
