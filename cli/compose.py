@@ -162,7 +162,8 @@ def _join(
     development = vault.config.development
     interval = 0 if development else vault.config.minimum_interval_seconds
     attempts = None if development else open_attempts(vault)
-    capture = Capture(store, (*certificates, *read_roots()), clock=clock)
+    alone = None if development else offline()
+    capture = Capture(store, (*certificates, *read_roots()), clock=clock, offline=alone)
     stamper = Stamper(
         store,
         tsas,
@@ -175,7 +176,7 @@ def _join(
             tsa.name: timedelta(seconds=tsa.minimum_interval_seconds) for tsa in vault.config.tsas
         },
         anchors=(*certificates, *read_roots()),
-        offline=None if development else offline(),
+        offline=alone,
         wait_seconds=wait_seconds,
         after=capture.after,
     )

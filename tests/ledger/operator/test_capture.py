@@ -220,6 +220,13 @@ def test_private_addresses_are_not_asked(site: Site) -> None:
     assert site.asked == []
 
 
+def test_nobody_is_asked_offline(site: Site) -> None:
+    kept = Kept(RevokingTsa("one", site), offline="offline: by choice")
+    assert kept.reasons() == ["offline: by choice"]
+    assert kept.capture.recapture() == (("one", "offline: by choice"),)
+    assert site.asked == []
+
+
 def test_what_certificates_do_not_name_is_said_once(site: Site) -> None:
     tsa = RevokingTsa("one", site)
     tsa.signer = tsa.middle.signer()
