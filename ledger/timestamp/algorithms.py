@@ -1,7 +1,8 @@
 """Digests and signature schemes a token may use, by OID (RFC 5652 §5, RFC 5754, RFC 8419).
 
 What is not in these tables is not guessed at. Whether a scheme is strong enough today is asked
-apart (``weakness``), because a weak token is not a forged one.
+apart (``weakness``), because a weak token is not a forged one; and a digest that cannot be
+computed here shows nothing false (``check_computable``).
 """
 
 from collections.abc import Iterable
@@ -10,7 +11,7 @@ from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
@@ -20,9 +21,23 @@ from ledger.timestamp.request import DIGEST_NAMES
 
 MIN_RSA_BITS = 2048
 MIN_CURVE_BITS = 256
-"""Floors of ETSI TS 119 312 and NIST SP 800-131A; below them a token is not counted."""
+"""Floors of ETSI TS 119 312 and NIST SP 800-131A; below them a token is not counted.
+
+That of RSA is a DSA modulus's as well.
+"""
 
 WEAK_DIGESTS = frozenset({"sha1"})
+
+BROKEN_DIGESTS = frozenset(
+    {"1.2.840.113549.2.2", "1.2.840.113549.2.4", "1.2.840.113549.2.5"}  # MD2, MD4, MD5
+)
+"""Digests we know and do not compute: they match whatever a forger likes, so they match nothing."""
+
+WEAK_CERTIFICATE_DIGESTS = frozenset({"md2", "md5", *WEAK_DIGESTS})
+"""Those under which a certificate's signature is below the floor, as asn1crypto names them."""
+
+MAX_SALT_BYTES = 2_048
+"""A PSS salt is shorter than the modulus (RFC 8017 §9.1.1); openssl reads none over 16384 bits."""
 
 _HASHES: dict[str, type[hashes.HashAlgorithm]] = {
     "sha1": hashes.SHA1,  # to tell a weak token from a forged one
@@ -73,19 +88,29 @@ class Scheme:
 def digest(algorithm: str, message: bytes) -> bytes:
     """The digest of message under an algorithm of ``DIGEST_BYTES``.
 
-    VerificationError for any other name: a digest we cannot compute matches nothing.
+    VerificationError for any other name, as ``check_computable`` says.
     """
     return digest_blocks(algorithm, (message,))
 
 
 def digest_blocks(algorithm: str, blocks: Iterable[bytes]) -> bytes:
     """As ``digest``, of a message that comes in blocks."""
-    if algorithm not in _HASHES:
-        raise VerificationError(f"digest algorithm {algorithm} is not one we can compute")
+    check_computable(algorithm)
     hasher = hashes.Hash(_HASHES[algorithm]())
     for block in blocks:
         hasher.update(block)
     return hasher.finalize()
+
+
+def check_computable(algorithm: str, what: str = "digest") -> None:
+    """Raise VerificationError unless algorithm, of a ``what``, is one of ``DIGEST_BYTES``.
+
+    Its message begins with ``unchecked:``, for nothing is shown false, but for BROKEN_DIGESTS.
+    """
+    if algorithm in _HASHES:
+        return
+    reason = f"{what} algorithm {algorithm} is not one we can compute"
+    raise VerificationError(reason if algorithm in BROKEN_DIGESTS else f"unchecked: {reason}")
 
 
 def digest_name(identifier: Any) -> str:  # noqa: ANN401 — an asn1crypto DigestAlgorithm
@@ -118,7 +143,10 @@ def parse_scheme(identifier: Any, message_digest: str) -> Scheme:  # noqa: ANN40
 
 
 def _pss(parameters: Any) -> tuple[str, int]:  # noqa: ANN401
-    """RFC 4055 §3.1 and RFC 4056 §3: one digest for message and mask, trailer field 1."""
+    """RFC 4055 §3.1 and RFC 4056 §3: one digest for message and mask, trailer field 1.
+
+    Whether the key can hold the salt is asked with the signature.
+    """
     name = digest_name(parameters["hash_algorithm"])
     mask = parameters["mask_gen_algorithm"]
     if mask["algorithm"].native != "mgf1" or digest_name(mask["parameters"]) != name:
@@ -126,7 +154,7 @@ def _pss(parameters: Any) -> tuple[str, int]:  # noqa: ANN401
     if parameters["trailer_field"].native != "trailer_field_bc":
         raise MalformedError("the PSS trailer field is not 1")
     salt_bytes = int(parameters["salt_length"])
-    if not 0 <= salt_bytes <= 64:
+    if not 0 <= salt_bytes <= MAX_SALT_BYTES:
         raise MalformedError(f"a PSS salt of {salt_bytes} bytes")
     return name, salt_bytes
 
@@ -138,9 +166,11 @@ def load_public_key(subject_public_key_info: bytes) -> PublicKeyTypes:
 
 
 def check_signature(scheme: Scheme, key: PublicKeyTypes, signature: bytes, message: bytes) -> None:
-    """Raise VerificationError unless signature over message is good under key and scheme."""
-    if scheme.digest not in _HASHES:
-        raise VerificationError(f"digest algorithm {scheme.digest} is not one we can compute")
+    """Raise VerificationError unless signature over message is good under key and scheme.
+
+    Begins with ``unchecked:`` if the scheme's digest cannot be computed (``check_computable``).
+    """
+    check_computable(scheme.digest)
     algorithm = _HASHES[scheme.digest]()
     try:
         if scheme.kind == "rsa-pkcs1" and isinstance(key, rsa.RSAPublicKey):
@@ -162,8 +192,15 @@ def weakness(scheme: Scheme, key: PublicKeyTypes) -> str | None:
     """Why scheme under key is below the floor, or None."""
     if scheme.digest in WEAK_DIGESTS:
         return f"{scheme.digest} signature"
+    return key_weakness(key)
+
+
+def key_weakness(key: PublicKeyTypes) -> str | None:
+    """Why key is below the floor, or None."""
     if isinstance(key, rsa.RSAPublicKey) and key.key_size < MIN_RSA_BITS:
         return f"rsa key of {key.key_size} bits"
+    if isinstance(key, dsa.DSAPublicKey) and key.key_size < MIN_RSA_BITS:
+        return f"dsa key of {key.key_size} bits"
     if isinstance(key, ec.EllipticCurvePublicKey) and key.curve.key_size < MIN_CURVE_BITS:
         return f"elliptic curve of {key.curve.key_size} bits"
     return None

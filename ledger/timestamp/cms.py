@@ -277,7 +277,10 @@ def names_signer(signed: SignedContent, certificate: x509.Certificate) -> bool:
 
 
 def is_identified(signed: SignedContent, der: bytes, certificate: x509.Certificate) -> bool:
-    """Whether every signing-certificate attribute names certificate, whose bytes are der."""
+    """Whether every signing-certificate attribute names certificate, whose bytes are der.
+
+    VerificationError, with ``unchecked:``, if one uses a digest that we cannot compute.
+    """
     for wanted in signed.certificate_ids:
         if digest(wanted.algorithm, der) != wanted.digest:
             return False
@@ -300,7 +303,8 @@ class Signer:
 def find_signer(signed: SignedContent, certificates: Sequence[bytes]) -> Signer | None:
     """The certificate the signer is named by, or None; one that is also identified first.
 
-    VerificationError: SignerInfo and signing-certificate attribute name different certificates.
+    VerificationError: SignerInfo and signing-certificate attribute name different certificates, or
+    (with ``unchecked:``) the attribute uses a digest that we cannot compute.
     """
     named, identified = [], False
     for der in certificates:
@@ -320,7 +324,10 @@ def find_signer(signed: SignedContent, certificates: Sequence[bytes]) -> Signer 
 
 
 def check_signed(signed: SignedContent, signer: Signer) -> None:
-    """Raise VerificationError unless the certificate signer, and no other, signed the content."""
+    """Raise VerificationError unless the certificate signer, and no other, signed the content.
+
+    It begins with ``unchecked:`` if that takes a digest that we cannot compute.
+    """
     check_identified(signed, signer)
     check_message_digest(signed)
     check_signature_value(signed, signer)

@@ -1,7 +1,8 @@
 """From a signer to a pinned anchor, judged at the token's own time (RFC 5280 §6).
 
 pyhanko-certvalidator validates; which certificates form a path is searched here, within a bound,
-so that hostile certificates cannot make the search long. Nothing is fetched: its coroutine then
+so that hostile certificates cannot make the search long. Every key and signature above the signer
+is held to the floor of ``ledger.timestamp.algorithms``. Nothing is fetched: its coroutine then
 never waits, and one ``send`` runs it to its end without an event loop.
 
 Revocation (RFC 3161 §4): every CRL and OCSP answer is asked by itself, so that an older one
@@ -35,6 +36,11 @@ from pyhanko_certvalidator.revinfo.validate_ocsp import verify_ocsp_response
 from pyhanko_certvalidator.validate import async_validate_path
 
 from ledger.errors import MalformedError, VerificationError
+from ledger.timestamp.algorithms import (
+    WEAK_CERTIFICATE_DIGESTS,
+    key_weakness,
+    load_public_key,
+)
 from ledger.timestamp.der import PARSER_ERRORS, brief, load, load_certificate, reading
 
 MAX_PATH = 8
@@ -84,7 +90,10 @@ def check_path(
     are unreadable or inapplicable ``crls`` and ``ocsps``. ``moment``: aware; the genTime.
 
     VerificationError ("no path to a pinned anchor", "expired at …", "not valid before …",
-    "revoked at …", or what RFC 5280 rule is broken): the signer is not trusted. MalformedError:
+    "revoked at …", "weak: …", or what RFC 5280 rule is broken): the signer is not trusted. Weak
+    is a key above the signer, the anchor's too, or a certificate's signature below the anchor that
+    is under the floor of ``ledger.timestamp.algorithms``; the signer's own key is asked about by
+    ``ledger.timestamp.token.check_strength``. MalformedError:
     the signer or an anchor cannot be read. ValueError: moment is naive. Costs about 1 ms per
     path and 1 ms per certificate and piece of revocation material.
     """
@@ -166,6 +175,7 @@ def _check_chain(anchor: x509.Certificate, chain: _Chain, moment: datetime) -> N
             usage = certificate.extended_key_usage_value
             if usage is not None and TIME_STAMPING_OR_ANY.isdisjoint(usage.native):
                 raise VerificationError("an intermediate CA is not for time stamping")
+        _check_floor(anchor, chain)
         _validate(anchor, chain, moment, RevocationCheckingRule.NO_CHECK)
     except ExpiredError as error:
         raise VerificationError(f"expired at {_second(error.expired_dt)}") from error
@@ -173,6 +183,28 @@ def _check_chain(anchor: x509.Certificate, chain: _Chain, moment: datetime) -> N
         raise VerificationError(f"not valid before {_second(error.valid_from)}") from error
     except (ValidationError, PathError, *PARSER_ERRORS) as error:
         raise VerificationError(f"no trusted path: {brief(error)}") from error
+
+
+def _check_floor(anchor: x509.Certificate, chain: _Chain) -> None:
+    """Raise VerificationError("weak: …") if a CA's key, or what one has signed, is too weak.
+
+    An anchor is believed because it is pinned, so its own signature is not looked at. What cannot
+    be read here is not judged: validation needs it and refuses it.
+    """
+    for certificate in (anchor, *chain[1:]):
+        try:
+            reason = key_weakness(load_public_key(certificate.public_key.dump()))
+        except MalformedError:
+            continue
+        if reason is not None:
+            raise VerificationError(f"weak: {reason} in the chain")
+    for certificate in chain:
+        try:
+            digest = certificate["signature_algorithm"].hash_algo
+        except ValueError:  # a scheme asn1crypto does not know
+            continue
+        if digest in WEAK_CERTIFICATE_DIGESTS:
+            raise VerificationError(f"weak: {digest} signature in the chain")
 
 
 def _second(moment: datetime) -> str:

@@ -21,7 +21,14 @@ from typing import Any
 from asn1crypto import tsp, x509
 
 from ledger.errors import MalformedError, VerificationError
-from ledger.timestamp.algorithms import WEAK_DIGESTS, digest_name, load_public_key, weakness
+from ledger.timestamp.algorithms import (
+    BROKEN_DIGESTS,
+    WEAK_DIGESTS,
+    check_computable,
+    digest_name,
+    load_public_key,
+    weakness,
+)
 from ledger.timestamp.cms import (
     MAX_TOKEN_BYTES,
     Fault,
@@ -33,7 +40,7 @@ from ledger.timestamp.cms import (
     refuse,
 )
 from ledger.timestamp.der import SEQUENCE, check_nesting, load, load_certificate, reading, split
-from ledger.timestamp.request import DIGEST_BYTES, IMPRINT_ALGORITHMS, MAX_NONCE_BYTES
+from ledger.timestamp.request import DIGEST_BYTES, MAX_NONCE_BYTES
 
 DEVELOPMENT_POLICY = "2.25.143755115051719501668397212831025778040"
 """Policy of every development TSA: 2.25 and a UUID drawn once (X.667). It proves nothing."""
@@ -112,7 +119,8 @@ def parse_token(b: bytes) -> Token:
 
     MalformedError if it is neither; VerificationError if the TSA's status is not granted (0) or
     granted with modifications (1), even with a token beside it (RFC 3161 §2.4.2), or if the signer
-    info and the signing-certificate attribute name different embedded certificates.
+    info and the signing-certificate attribute name different embedded certificates; it begins with
+    ``unchecked:`` if that attribute uses a digest we cannot compute.
     """
     raw = granted_token(parse_response(b))
     signed = parse_signed(raw)
@@ -250,18 +258,16 @@ def check_token(
     to look at a token whose original is not at hand. ``nonce``: the request's, if there was one.
     ``certificates``: DER, where to look for the signer if the token does not embed it.
 
-    VerificationError: over other bytes, another nonce, an imprint algorithm we do not know, a
+    VerificationError: over other bytes, another nonce, a digest of ``BROKEN_DIGESTS``, a
     signature, message digest or signing-certificate attribute that does not match, or a signer
     that is not an end entity for time stamping alone (RFC 3161 §2.3). If its message begins with
-    ``unchecked:`` (SM2, or no certificate is embedded and the signer's is not among certificates)
-    nothing was shown false.
+    ``unchecked:`` (SM2, another digest that we cannot compute, or no certificate is embedded and
+    the signer's is not among certificates) nothing was shown false.
     MalformedError: a certificate that cannot be read. NOT checked: strength, chain, revocation,
     and the certificates after the first in a signing-certificate attribute.
     """
-    if token.imprint_algorithm not in DIGEST_BYTES:
-        raise VerificationError(
-            f"imprint algorithm {token.imprint_algorithm} is not one of {[*IMPRINT_ALGORITHMS]}"
-        )
+    if token.imprint_algorithm in BROKEN_DIGESTS:
+        check_computable(token.imprint_algorithm, "imprint")
     if imprint is not None:
         check_imprint(token, imprint)
     if nonce is not None and nonce != token.nonce:
@@ -278,6 +284,8 @@ def check_token(
     with reading("certificate"):
         check_end_entity(signer.certificate)
         check_purpose(signer.certificate)
+    # Last, so that all that can be shown false is.
+    check_computable(token.imprint_algorithm, "imprint")
     return signer.der
 
 
@@ -312,7 +320,8 @@ def check_strength(token: Token, signer: bytes) -> None:
 
     ``signer``: as ``check_token`` returned it. Imprints and signatures with SHA-1, RSA under 2048
     bits and curves under 256 bits are weak. An ESSCertID of version 1 (SHA-1) is not: it adds to
-    the signature, it does not carry it. MalformedError: a certificate that cannot be read.
+    the signature, it does not carry it. Those above the signer are asked about by ``check_path``.
+    MalformedError: a certificate that cannot be read.
     """
     check_imprint_strength(token)
     check_signature_strength(token, signer)
@@ -336,8 +345,10 @@ def check_signature_strength(token: Token, signer: bytes) -> None:
 def openssl_verifiable(token: Token) -> bool:
     """Whether ``openssl ts -verify`` (3.0) can check such a token, the signer given if need be.
 
-    It cannot read RSA-PSS, Ed25519 or SM2 signatures here, nor OCSP answers or attribute
-    certificates inside the token, and refuses a tsa field that is not a name of the signer.
+    It cannot read RSA-PSS, Ed25519 or SM2 signatures here, nor a signer named by key identifier,
+    nor OCSP answers or attribute certificates inside the token, and refuses a tsa field that is
+    not a name of the signer.
     """
-    readable = token.signed.scheme.kind in ("rsa-pkcs1", "ecdsa") and not token.signed.foreign
-    return readable and token.tsa_name_matches
+    signed = token.signed
+    readable = signed.scheme.kind in ("rsa-pkcs1", "ecdsa") and not signed.foreign
+    return readable and signed.key_id is None and token.tsa_name_matches

@@ -6,11 +6,20 @@ from typing import Any
 import pytest
 from asn1crypto import cms, core, crl, ocsp, tsp
 from asn1crypto import x509 as asn1_x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from ledger.errors import MalformedError, VerificationError
 from ledger.operator.devtsa import DevelopmentTsa
+from ledger.timestamp.algorithms import MAX_SALT_BYTES
 from ledger.timestamp.token import Token, check_token, openssl_verifiable, parse_token
-from tests.ledger.timestamp.authority import GEN_TIME, Authority, Signer, make_token
+from tests.ledger.timestamp.authority import (
+    GEN_TIME,
+    Authority,
+    Signer,
+    make_token,
+    signature_algorithm,
+)
 
 IMPRINT = hashlib.sha256(b"message").digest()
 
@@ -28,7 +37,9 @@ def test_signer_named_by_key_identifier_is_found() -> None:
     tsa = DevelopmentTsa.create("one", lambda: GEN_TIME)
     stamper = Signer(tsa.key, tsa.certificate)
     key_id = asn1_x509.Certificate.load(tsa.certificate).key_identifier
-    assert check(make_token(stamper, by_key_id=key_id)) == tsa.certificate
+    named = make_token(stamper, by_key_id=key_id)
+    assert check(named) == tsa.certificate
+    assert not openssl_verifiable(parse_token(named))
     with pytest.raises(VerificationError, match="does not name the certificate"):
         check(make_token(stamper, by_key_id=bytes(20)))
 
@@ -139,8 +150,69 @@ def test_unknown_digest_is_refused_not_guessed(signer: Signer) -> None:
         info = in_signer(digest_algorithm=unknown, signature_algorithm={"algorithm": "1.2.3"})
         return {**info(listed), "digest_algorithms": [unknown]}
 
-    with pytest.raises(VerificationError, match="not one we can compute"):
+    with pytest.raises(VerificationError, match=r"^digest algorithm .* not one we can compute"):
         check(make_token(signer, parts=change))
+
+
+UNCHECKED_DIGEST = r"^unchecked: digest algorithm .* is not one we can compute$"
+
+
+def test_digest_that_is_not_known_to_be_broken_is_unchecked_not_false(
+    signer: Signer, rsa_signer: Signer
+) -> None:
+    with pytest.raises(VerificationError, match=UNCHECKED_DIGEST):
+        check(make_token(rsa_signer, digest="sha224", scheme="rsassa_pkcs1v15"))
+    identifier = tsp.ESSCertIDv2(
+        {
+            "hash_algorithm": {"algorithm": "sha224"},
+            "cert_hash": hashlib.sha224(signer.certificate).digest(),
+        }
+    )
+    with pytest.raises(VerificationError, match=UNCHECKED_DIGEST):
+        parse_token(make_token(signer, identifier=identifier))
+
+
+def salted(key: rsa.RSAPrivateKey, length: int, named: int | None = None) -> Any:
+    """Signed again with RSA-PSS and a salt of so many bytes; named: what the token says."""
+
+    def change(fields: dict[str, Any]) -> dict[str, Any]:
+        info = fields["signer_infos"][0]
+        message = info["signed_attrs"].dump()
+        algorithm = signature_algorithm("rsassa_pss", "sha256")
+        algorithm["parameters"]["salt_length"] = length if named is None else named
+        mask = padding.PSS(padding.MGF1(hashes.SHA256()), length)
+        info["signature"] = key.sign(message, mask, hashes.SHA256())
+        return in_signer(signature_algorithm=algorithm)(fields)
+
+    return change
+
+
+@pytest.fixture(scope="module")
+def rsa_signer() -> Signer:
+    return Authority().signer(rsa.generate_private_key(65537, 2048))
+
+
+@pytest.mark.parametrize("length", [0, 1, 64, 65, 222])
+def test_pss_salt_of_any_length_that_the_key_can_hold_is_good(
+    rsa_signer: Signer, length: int
+) -> None:
+    change = salted(rsa_signer.key, length)
+    assert check(make_token(rsa_signer, parts=change)) == rsa_signer.certificate
+
+
+@pytest.mark.parametrize("named", [221, 223, 256, MAX_SALT_BYTES])
+def test_pss_salt_of_another_length_than_named_does_not_match(
+    rsa_signer: Signer, named: int
+) -> None:
+    change = salted(rsa_signer.key, 222, named)
+    with pytest.raises(VerificationError, match=r"^rsa-pss-sha256 signature does not match$"):
+        check(make_token(rsa_signer, parts=change))
+
+
+@pytest.mark.parametrize("named", [-1, MAX_SALT_BYTES + 1, 1 << 64])
+def test_pss_salt_that_no_key_can_hold_is_malformed(rsa_signer: Signer, named: int) -> None:
+    with pytest.raises(MalformedError, match="PSS salt"):
+        parse_token(make_token(rsa_signer, parts=salted(rsa_signer.key, 32, named)))
 
 
 def test_sm2_signature_is_unchecked_not_false(signer: Signer) -> None:

@@ -161,6 +161,10 @@ def test_weak_key_and_foreign_root_are_named() -> None:
     weak = ROOT.signer(rsa.generate_private_key(65537, 1024))
     assert refuted(look(make_token(weak, scheme="rsassa_pkcs1v15"))) == ["strength"]
     assert refuted(look(make_token(SIGNER), anchors=[Authority("Other").der])) == ["chain"]
+    small = Authority("Small", rsa.generate_private_key(65537, 1024))
+    above = look(make_token(small.signer()), anchors=[small.der])
+    assert refuted(above) == ["chain"]
+    assert named(above, "chain").values == {"reason": "weak: rsa key of 1024 bits in the chain"}
     assert refuted(look(make_token(SIGNER), anchors=[])) == ["chain"]
 
 

@@ -7,7 +7,7 @@ import pytest
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -132,8 +132,51 @@ def test_certificate_signed_with_sha1_is_refused(root: Authority) -> None:
     certificate["signature_algorithm"] = {"algorithm": "sha1_ecdsa"}
     body = certificate["tbs_certificate"].dump(force=True)
     certificate["signature_value"] = root.key.sign(body, ec.ECDSA(hashes.SHA1()))
-    with pytest.raises(VerificationError, match=r"no trusted path.*sha1"):
+    with pytest.raises(VerificationError, match=r"^weak: sha1 signature in the chain$"):
         check_path(certificate.dump(force=True), [], [root.der], GEN_TIME)
+
+
+@pytest.mark.parametrize(
+    ("key", "reason"),
+    [
+        (ec.generate_private_key(ec.SECP224R1()), "elliptic curve of 224 bits"),
+        (rsa.generate_private_key(65537, 1024), "rsa key of 1024 bits"),
+        (dsa.generate_private_key(1024), "dsa key of 1024 bits"),
+    ],
+    ids=["ec", "rsa", "dsa"],
+)
+def test_weak_key_of_a_ca_is_named_between_and_at_the_anchor(
+    root: Authority, key: Any, reason: str
+) -> None:
+    certificate = root._sign("Weak CA", key.public_key(), ca=True)
+    weak = Authority("Weak CA", key, certificate)
+    leaf, below = weak.signer(), weak.child("Below")
+    for signer, helpers, anchor in (
+        (leaf, [weak.der], root.der),
+        (leaf, [], weak.der),
+        (below.signer(), [below.der], weak.der),
+    ):
+        with pytest.raises(VerificationError, match=rf"^weak: {reason} in the chain$"):
+            check_path(signer.certificate, helpers, [anchor], GEN_TIME)
+
+
+def test_strong_way_up_is_taken_where_there_is_a_weak_one_too(root: Authority) -> None:
+    small = rsa.generate_private_key(65537, 1024)
+    strong = root.child("Two Ways")
+    other = Authority("Weak Root", small)
+    weak = other._sign("Two Ways", strong.key.public_key(), ca=True).public_bytes(DER)
+    path = check_path(
+        strong.signer().certificate, [weak, strong.der], [other.der, root.der], GEN_TIME
+    )
+    assert path.anchor == root.der
+
+
+def test_anchors_own_signature_is_not_looked_at(root: Authority) -> None:
+    anchor = asn1_x509.Certificate.load(root.der)
+    anchor["tbs_certificate"]["signature"] = {"algorithm": "sha1_ecdsa"}
+    anchor["signature_algorithm"] = {"algorithm": "sha1_ecdsa"}
+    pinned = anchor.dump(force=True)
+    assert check_path(root.signer().certificate, [], [pinned], GEN_TIME).anchor == pinned
 
 
 def test_search_among_hostile_certificates_ends(root: Authority) -> None:

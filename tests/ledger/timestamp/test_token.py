@@ -104,6 +104,27 @@ def test_longer_and_sm3_imprints_are_accepted(signer: Signer, algorithm: str) ->
     check_strength(token, signer.certificate)
 
 
+def test_imprint_that_cannot_be_computed_is_unchecked_once_the_rest_is_true(
+    root: Authority, signer: Signer
+) -> None:
+    imprint = hashlib.sha224(b"message").digest()
+    content = make_content(algorithm="sha224", imprint=imprint)
+    bare = make_token(signer, content)
+    for given_imprint in (None, imprint):
+        with pytest.raises(VerificationError, match=r"^unchecked: imprint algorithm"):
+            check(bare, imprint=given_imprint)
+    with pytest.raises(VerificationError, match="over other bytes"):
+        check(bare)
+    forged = make_token(Signer(root.signer().key, signer.certificate), content)
+    with pytest.raises(VerificationError, match="signature does not match"):
+        check(forged, imprint=imprint)
+
+
+def test_md5_imprint_is_refused(signer: Signer) -> None:
+    with pytest.raises(VerificationError, match=r"^imprint algorithm 1\.2\.840\.113549\.2\.5"):
+        check(make_token(signer, make_content(algorithm="md5")), imprint=None)
+
+
 def test_certificate_not_embedded_is_taken_from_the_callers(signer: Signer) -> None:
     bare = make_token(signer, certificates=())
     assert parse_token(bare).signer is None
