@@ -1,7 +1,6 @@
 """The house, read from its imports: floors, order inside a room, pure rooms, and a few habits.
 
-A new file gets its place in ORDER; one that has none fails. ``docs/design.md`` says why there are
-floors.
+A new file gets its place in ORDER; one that has none fails. CONTRIBUTING.md says where things go.
 """
 
 import ast
