@@ -25,6 +25,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from ledger.errors import MalformedError
@@ -67,6 +68,10 @@ _KINDS = {
     "carrier": re.compile(r"carriers/(?P<entry>[0-9a-f]{16})/(?P<path>.+)"),
 }
 _BAD_CHARACTER = re.compile("[\\\\\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+KEPT_PLACES = 8192
+"""Paths whose place is kept: a verdict asks for each some ten times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +130,7 @@ class Bundle:
         return found
 
 
+@lru_cache(maxsize=KEPT_PLACES)
 def place_of(path: str) -> Place:
     """What ``path`` is in a bundle; MalformedError if no bundle has such a path."""
     check_path_name(path)
