@@ -42,6 +42,7 @@ _PLAIN_ARRAY = re.compile(r'\["([^"\\\x00-\x1f]*(?:","[^"\\\x00-\x1f]*)*)"\]')
 _PLAIN = re.compile(r'[^"\\\x00-\x1f]*')
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _HEX4 = re.compile(r"[0-9a-fA-F]{4}")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _MUST_ESCAPE = re.compile(r'["\\\x00-\x1f]')
 _WORDS: dict[str, tuple[str, bool | None]] = {
     "t": ("true", True),
@@ -229,7 +230,7 @@ def _format(value: JsonValue, depth: int) -> str:
 def _quote(text: str) -> str:
     if "\0" in text:
         raise ValueError("string has a NUL")
-    if any("\ud800" <= character <= "\udfff" for character in text):
+    if _SURROGATE.search(text):
         raise ValueError("string has a lone surrogate")
     return f'"{_MUST_ESCAPE.sub(_escape_one, text)}"'
 
