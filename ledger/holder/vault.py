@@ -22,6 +22,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ledger.doors.files import (
+    TEMPORARY,
     durable_writer,
     make_folder,
     read_limited,
@@ -306,7 +307,9 @@ def begin_vault(folder: Path, config: Config) -> Vault:
             hint = "use it, or choose another folder with --vault"
             raise ConflictError(f"there is a vault in {folder} already", hint=hint)
         make_folder(folder, mode=0o700)
-        if not (folder / UNFINISHED).exists() and any(folder.iterdir()):
+        # A write that was killed leaves its temporary file; that is not somebody's file.
+        others = [path for path in folder.iterdir() if not path.name.startswith(TEMPORARY)]
+        if others and not (folder / UNFINISHED).exists():
             hint = "choose an empty folder for the vault"
             raise ConflictError(f"{folder} is not empty", hint=hint)
     except OSError as error:
