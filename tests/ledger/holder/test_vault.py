@@ -82,11 +82,6 @@ def test_folder_with_a_vault_or_other_files_is_refused(vault: Vault, tmp_path: P
 
 
 @pytest.mark.parametrize("step", ["make_signing_key", "make_identity", "open_database", "end"])
-def test_file_of_a_write_that_was_killed_does_not_stand_in_the_way(tmp_path: Path) -> None:
-    (tmp_path / ".tally-abcd1234").write_bytes(b"half")
-    begin_vault(tmp_path, CONFIG).close()
-
-
 def test_beginning_that_was_interrupted_is_gone_on_with(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -224,3 +219,8 @@ def test_second_schema_is_not_opened(vault: Vault) -> None:
     other.close()
     with pytest.raises(MalformedError, match="want 1"):
         open_vault(vault.folder)
+
+
+def test_file_of_a_write_that_was_killed_does_not_stand_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / ".tally-abcd1234").write_bytes(b"half")
+    begin_vault(tmp_path, CONFIG).close()
