@@ -30,8 +30,8 @@ ORDER: Mapping[str, str] = {
     "ledger/record": "strict_json rfc4648 vocabulary claims sdjwt record manifest chain",
     "ledger/timestamp": "der request algorithms cms token path material opened examine",
     "ledger/proof": (
-        "verdict bundle trust roots lint recorded logged revocation stamps appraise bounds verify"
-        " attack"
+        "verdict bundle trust roots lint recorded logged cosigned revocation stamps appraise bounds"
+        " verify attack"
     ),
     "ledger/doors": "files sqlite keys http foreign carrier client",
     "ledger/operator": (

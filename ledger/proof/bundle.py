@@ -7,6 +7,7 @@
     manifests/<e>.lines                shown manifest lines with their proofs
     proofs/<e>-<size>.tlog-proof       inclusion under checkpoints/<size>
     checkpoints/<size>                 the signed file, as stamped
+    checkpoints/<size>.cosignatures    signature lines of witnesses
     consistency/<old>-<new>            base64 hashes, one a line
     stamps/<size>/<tsa>-<hash8>.tsr    responses over checkpoints/<size>, as received
     stamps/not-before/<hash>.tst       bare tokens that records name in ``not_before``
@@ -53,6 +54,7 @@ _KINDS = {
     "lines": re.compile(r"manifests/(?P<entry>[0-9a-f]{16})\.lines"),
     "proof": re.compile(rf"proofs/(?P<entry>[0-9a-f]{{16}})-(?P<size>{_NUMBER})\.tlog-proof"),
     "checkpoint": re.compile(rf"checkpoints/(?P<size>{_NUMBER})"),
+    "cosignatures": re.compile(rf"checkpoints/(?P<size>{_NUMBER})\.cosignatures"),
     "consistency": re.compile(rf"consistency/(?P<old>{_NUMBER})-(?P<new>{_NUMBER})"),
     "stamp": re.compile(
         rf"stamps/(?P<size>{_NUMBER})/(?P<tsa>[a-z0-9][a-z0-9.-]{{0,39}})-(?P<hash>[0-9a-f]{{8}})\.tsr"

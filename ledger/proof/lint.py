@@ -26,7 +26,7 @@ from ledger.timestamp.material import CertificateFacts, describe, organization
 from ledger.tlog.note import COSIGNATURE_ML_DSA_44
 from ledger.tlog.policy import NO_QUORUM
 
-NOT_JUDGED = frozenset({"cosignatures", "key", "evidence", "ageing"})
+NOT_JUDGED = frozenset({"key", "evidence", "ageing"})
 """Steps that no check here has a finding for: to require one is to prove nothing."""
 
 SIGNATURES = ("rsa", "ecdsa", "ed25519")
@@ -220,6 +220,8 @@ def _on_required(trust: Trust) -> Iterator[Remark]:
     second = [log for log in logs if log.key.type == COSIGNATURE_ML_DSA_44]
     if "checkpoint.ml-dsa" in trust.require and not second:
         yield Remark("no-log-key", "vacuous", {"step": "checkpoint.ml-dsa"})
+    if "cosignatures" in trust.require and not (trust.policy and trust.policy.witnesses):
+        yield Remark("no-witness-key", "vacuous")
     if "revocation" not in trust.require:
         yield Remark("no-revocation", "note")
 

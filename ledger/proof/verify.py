@@ -30,6 +30,7 @@ from ledger.proof.bundle import (
     parse_index,
     place_of,
 )
+from ledger.proof.cosigned import check_cosignatures
 from ledger.proof.logged import (
     Included,
     SeenCheckpoint,
@@ -156,7 +157,7 @@ def _check(bundle: Bundle, index: Index, trust: Trust, carriers: Mapping[str, Di
         shown = proofs.get(one.name, [])
         place, found = find_inclusion(bundle, one.name, one.record.entry, shown, checkpoints)
         done.findings += found
-        sizes = place.sizes if place is not None else ()
+        sizes = _sizes(place)
         over = [time for time in stamps if time.size in sizes]
         below = [named[digest] for digest in _named_tokens(one) if digest in named]
         done.bounds[one.name] = make_bounds(over, below, trust.k)
@@ -164,6 +165,8 @@ def _check(bundle: Bundle, index: Index, trust: Trust, carriers: Mapping[str, Di
             done.included[one.name] = place
             authentic = bool(done.bounds[one.name].own_upper or vouched & set(sizes))
             done.findings.append(_inclusion(one, place, checkpoints, authentic, trust.k))
+    under = {one.name: _sizes(done.included.get(one.name)) for one in done.seen}
+    done.findings += check_cosignatures(bundle, trust, checkpoints, under)
     chains, found = read_chains(done.seen, len(index.records))
     done.bounds = pass_along(done.bounds, chains)
     done.findings += found + [_chain_finding(chain, done) for chain in chains]
@@ -176,6 +179,10 @@ def _check(bundle: Bundle, index: Index, trust: Trust, carriers: Mapping[str, Di
     total = len(index.records)
     done.findings += check_carriers(done.seen, total, [*carriers_inside(bundle), *given])
     return done
+
+
+def _sizes(place: Included | None) -> tuple[int, ...]:
+    return () if place is None else place.sizes
 
 
 def _check_index(bundle: Bundle, index: Index) -> list[Finding]:
