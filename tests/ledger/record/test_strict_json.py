@@ -1,4 +1,5 @@
 import json
+from itertools import product
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 
 from ledger.errors import MalformedError
 from ledger.record.strict_json import MAX_DEPTH, MAX_INTEGER, format_json, parse_json
+from tests.ledger.record import slow_json
 
 LIMIT = 100_000
 
@@ -38,6 +40,11 @@ KNOWN: list[tuple[str, object]] = [
     ('\t{ "a" : [ { } ] , "b" : "" } ', {"a": [{}], "b": ""}),
     ('{"_sd_alg": "sha-256", "v": 1}', {"_sd_alg": "sha-256", "v": 1}),
     ("[" * MAX_DEPTH + "]" * MAX_DEPTH, [[[[[[[[]]]]]]]]),
+    (
+        '[[],[],[],[],{},"[[[[[[[[[","\\\\",["\\"{{{{{{{{{"]]',
+        [[]] * 4 + [{}, "[" * 9, "\\", ['"' + "{" * 9]],
+    ),
+    ('"\\\\u0000\\\\ud800"', "\\u0000\\ud800"),
 ]
 
 REFUSED: list[str | bytes] = [
@@ -113,6 +120,14 @@ REFUSED: list[str | bytes] = [
     "[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1),
     '{"a":' * (MAX_DEPTH + 1) + "1" + "}" * (MAX_DEPTH + 1),
     "[" * 50_000,
+    "{}" + "[" * 50_000,
+    '"' + "[" * 50_000,
+    '["' + '\\"' * 50_000,
+    '"\\\\\\u0000"',
+    '"\\ud83d\\\\ude00"',
+    '"\\\\ud83d\\ude00"',
+    '[{"a":["\\u0000"]}]',
+    '{"\\udc00":1}',
     b"\xff",
     b'"\xc0\x80"',
     b'"\xed\xa0\x80"',
@@ -243,3 +258,70 @@ def test_one_changed_byte_is_refused_or_read_as_the_standard_library_does(
     except MalformedError:
         return
     assert json.loads(bytes(written)) == read
+
+
+def same(b: bytes) -> None:
+    """``b`` is read, down to types and the order of keys, as the slow reader does, or refused."""
+    try:
+        read = repr(parse(b))
+    except MalformedError:
+        read = "refused"
+    try:
+        assert read == repr(slow_json.read(b))
+    except slow_json.RefusedError:
+        assert read == "refused"
+
+
+@pytest.mark.parametrize("alphabet", ['{}[]:,"1 ', '"\\u0a\n', "-019.eE+"])
+def test_every_short_text_is_read_as_the_slow_reader_does(alphabet: str) -> None:
+    for size in range(5):
+        for text in product(alphabet, repeat=size):
+            same("".join(text).encode())
+
+
+PIECES = [
+    *'{}[]:,"-0123456789.eEu \n\t\r\0\x1f\x7fa',
+    "\\",
+    '"a"',
+    '"b":',
+    "null",
+    "true",
+    "NaN",
+    "-0",
+]
+PIECES += [
+    "\\u0000",
+    "\\ud83d",
+    "\\ude00",
+    "\\u00e9",
+    '\\"',
+    "\\\\",
+    "[[[[",
+    "]]]]",
+    "\ufeff",
+    "\u0661",
+    "é",
+]
+PIECES += ["9007199254740991", "9007199254740992"]
+
+
+@given(
+    st.binary(max_size=30)
+    | st.lists(st.sampled_from(PIECES), max_size=12).map("".join).map(str.encode)
+)
+def test_any_bytes_are_read_as_the_slow_reader_does(b: bytes) -> None:
+    same(b)
+    same(b'"' + b + b'"')
+    same(b"[" + b + b"]")
+
+
+@given(values, st.booleans(), st.data())
+def test_changed_text_is_read_as_the_slow_reader_does(
+    value: Any, ensure_ascii: bool, data: st.DataObject
+) -> None:
+    text = json.dumps(value, ensure_ascii=ensure_ascii)
+    begin = data.draw(st.integers(0, len(text)))
+    end = data.draw(st.integers(begin, min(begin + 3, len(text))))
+    changed = text[:begin] + data.draw(st.sampled_from(PIECES)) + text[end:]
+    same(text.encode())
+    same(changed.encode())
