@@ -14,8 +14,8 @@ from ledger.proof.trust import Trust
 from ledger.proof.verdict import Finding, Outcome
 from ledger.record.chain import ChainReport, check_chain
 from ledger.record.manifest import FileEntry, check_line, parse_shown_lines
-from ledger.record.record import Link, Record, entry_of, parse_record
-from ledger.record.sdjwt import check_jwt, parse_sdjwt
+from ledger.record.record import Link, Record, open_record
+from ledger.record.sdjwt import check_jwt, parse_jwt, parse_sdjwt
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +66,21 @@ def _check_record(
 ) -> tuple[Record | None, list[Finding]]:
     findings: list[Finding] = []
     try:
-        jwt = parse_sdjwt(content).jwt
-        key = check_jwt(jwt)
+        sdjwt = parse_sdjwt(content)
+        jwt = parse_jwt(sdjwt.jwt)
+        check_jwt(jwt)
     except MalformedError as error:
         return None, [_refuted("record.signature", "malformed", path, error, name)]
     except VerificationError as error:
         return None, [_refuted("record.signature", "bad", path, error, name)]
-    author = trust.author(key.thumbprint)
-    values = {"key": key.thumbprint[:8] + "…", "thumbprint": key.thumbprint}
+    thumbprint = jwt.key.thumbprint
+    author = trust.author(thumbprint)
+    values = {"key": thumbprint[:8] + "…", "thumbprint": thumbprint}
     values |= {} if author is None else {"name": author}
     code = "good" if author is None else "known"
     findings.append(Finding("record.signature", Outcome.PROVEN, code, values, name))
     try:
-        record = parse_record(content)
+        record = open_record(sdjwt, jwt)
     except MalformedError as error:
         findings.append(_refuted("record.disclosures", "malformed", path, error, name))
         return None, findings
@@ -86,7 +88,7 @@ def _check_record(
     code = "link-only" if record.claims.keys() == {"link"} and not record.carrier else "complete"
     found = Finding("record.disclosures", Outcome.PROVEN, code, {"shown": shown}, name)
     findings.append(found)
-    findings += _check_entry(path, name, entry_of(jwt), entry)
+    findings += _check_entry(path, name, record.entry, entry)
     return record, findings
 
 

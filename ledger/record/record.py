@@ -17,7 +17,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import pairwise
+from operator import ge
 from types import MappingProxyType
 from typing import Final
 
@@ -30,17 +30,16 @@ from ledger.record.sdjwt import (
     MAX_SDJWT_BYTES,
     SALT_BYTES,
     Disclosure,
+    Jwt,
     RandomBytes,
     SdJwt,
     SigningKey,
     check_jwt,
     format_sdjwt,
-    key_of_header,
     make_disclosure,
-    open_jwt,
+    parse_jwt,
     parse_sdjwt,
     sign_jwt,
-    thumbprint,
 )
 from ledger.record.strict_json import JsonValue
 
@@ -77,17 +76,22 @@ class Link:
 class Record:
     """A record as far as it is opened.
 
-    ``claims``: the opened claims but ``carrier``; ``carrier``: the opened claims under it (empty
-    also when it is withheld); ``link``: the claim of that name, None when withheld; ``thumbprint``:
-    of the key in J's header (RFC 7638); ``entry``: 64 bytes.
+    ``jwt``: its J, read; ``claims``: the opened claims but ``carrier``; ``carrier``: the opened
+    claims under it (empty also when it is withheld); ``link``: the claim of that name, None when
+    withheld; ``entry``: 64 bytes.
     """
 
     sdjwt: SdJwt
-    thumbprint: str
+    jwt: Jwt
     claims: Mapping[str, JsonValue]
     carrier: Mapping[str, JsonValue]
     link: Link | None
     entry: bytes
+
+    @property
+    def thumbprint(self) -> str:
+        """Of the key in J's header (RFC 7638)."""
+        return self.jwt.key.thumbprint
 
 
 def issue_record(
@@ -136,11 +140,17 @@ def parse_record(b: bytes) -> Record:
     parent, each claim known, once and of its shape (RFC 9901 §7.1 steps 3 to 5).
     """
     sdjwt = parse_sdjwt(b)
-    header, payload = open_jwt(sdjwt.jwt)
-    jwk, _ = key_of_header(header)
+    return open_record(sdjwt, parse_jwt(sdjwt.jwt))
+
+
+def open_record(sdjwt: SdJwt, jwt: Jwt) -> Record:
+    """The record of ``sdjwt`` whose J is ``jwt``: what ``parse_record`` checks after reading both.
+
+    Raises MalformedError unless every disclosure is in its place, of a known claim and its shape.
+    """
     claims: dict[str, JsonValue] = {}
     carrier: dict[str, JsonValue] = {}
-    for path, disclosure in zip(_place(sdjwt, payload), sdjwt.disclosures, strict=True):
+    for path, disclosure in zip(_place(sdjwt, jwt.payload), sdjwt.disclosures, strict=True):
         if path != disclosure.name:
             check_carrier_claim(disclosure.name, disclosure.value)
             carrier[disclosure.name] = disclosure.value
@@ -149,7 +159,7 @@ def parse_record(b: bytes) -> Record:
             claims[path] = disclosure.value
     return Record(
         sdjwt,
-        thumbprint(jwk),
+        jwt,
         MappingProxyType(claims),
         MappingProxyType(carrier),
         _link_of(claims.get("link")),
@@ -162,7 +172,7 @@ def check_record(record: Record) -> None:
 
     Raises VerificationError otherwise.
     """
-    check_jwt(record.sdjwt.jwt)
+    check_jwt(record.jwt)
 
 
 def entry_of(jwt: str) -> bytes:
@@ -186,7 +196,7 @@ def claim_names(sdjwt: SdJwt) -> tuple[str, ...]:
 
     Raises MalformedError when digests and disclosures do not fit (see ``parse_record``).
     """
-    return _place(sdjwt, open_jwt(sdjwt.jwt)[1])
+    return _place(sdjwt, parse_jwt(sdjwt.jwt).payload)
 
 
 def disclose(sdjwt: SdJwt, names: Collection[str]) -> SdJwt:
@@ -246,7 +256,7 @@ def _read_digests(value: JsonValue, least: int, where: str) -> list[str]:
     digests = [digest for digest in value if isinstance(digest, str)]
     if len(digests) != len(value) or not all(map(_DIGEST.fullmatch, digests)):
         raise MalformedError(f"{where} has a digest that is not 32 bytes of base64url")
-    if any(left >= right for left, right in pairwise(digests)):
+    if any(map(ge, digests, digests[1:])):
         raise MalformedError(f"{where} is not sorted with each digest once")
     return digests
 

@@ -16,9 +16,11 @@ Which digests stand where, and what claims mean, is left to ``record`` and ``cla
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from cryptography.exceptions import InvalidSignature
@@ -46,12 +48,15 @@ MAX_JWT_BYTES: Final = 16 * 1024
 """J with 32 digests has 2.5 KB; the rest is room for more digests and for white space."""
 MAX_SDJWT_BYTES: Final = 1024 * 1024
 """J and all disclosures: the largest claim has 64 KiB, and no reader has to hold more than this."""
+KEPT_HEADERS: Final = 64
+"""Headers whose key is kept: a bundle's records are signed by few, each with one header."""
 MAX_DISCLOSURES: Final = 128
 """Four times the claims there are, so that a hostile SD-JWT is refused before it is hashed."""
 
 RESERVED_NAMES: Final = frozenset({"_sd", "..."})  # RFC 9901 §4.2.1
 _P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _JWT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+_SALT = re.compile("[A-Za-z0-9_-]{21}[AQgw]")  # 16 bytes; the last four bits are spare and zero
 _KEY_SHAPES: Final = {
     "Ed25519": ({"kty": "OKP", "crv": "Ed25519"}, ("x",)),  # RFC 8037 §2
     "ES256": ({"kty": "EC", "crv": "P-256"}, ("x", "y")),  # RFC 7518 §6.2.1
@@ -89,8 +94,18 @@ class JwtKey:
     """The key that signed a JWT. ``thumbprint``: RFC 7638, base64url of SHA-256."""
 
     thumbprint: str
-    jwk: dict[str, str]
+    jwk: Mapping[str, str]
     alg: str
+
+
+@dataclass(frozen=True, slots=True)
+class Jwt:
+    """J as read: its ``text``, the ``key`` in its header, and its 64 bytes of ``signature``."""
+
+    text: str
+    key: JwtKey
+    payload: dict[str, JsonValue]
+    signature: bytes
 
 
 def make_disclosure(name: str, value: JsonValue, salt: bytes) -> Disclosure:
@@ -130,7 +145,7 @@ def parse_salted(text: str) -> Disclosure:
     salt, name, value = array
     if not isinstance(salt, str) or not isinstance(name, str):
         raise MalformedError("disclosure has a salt or a name that is no string")
-    if len(decode_base64url(salt)) != SALT_BYTES:
+    if not _SALT.fullmatch(salt):
         raise MalformedError("disclosure has a salt that is not of 128 bits")
     return Disclosure(text, salt, name, value)
 
@@ -138,7 +153,7 @@ def parse_salted(text: str) -> Disclosure:
 def parse_sdjwt(b: bytes) -> SdJwt:
     """The SD-JWT in ``b``: J, its disclosures, and a ``~`` at the end.
 
-    J is only cut out here (``open_jwt`` reads it), and digests are not compared (``record`` does).
+    J is only cut out here (``parse_jwt`` reads it), and digests are not compared (``record`` does).
     Raises MalformedError for anything else, a key-binding JWT (RFC 9901 §4.3) included.
     """
     if len(b) > MAX_SDJWT_BYTES:
@@ -177,46 +192,56 @@ def sign_jwt(payload: dict[str, JsonValue], key: SigningKey) -> str:
     return f"{signing_input}.{encode_base64url(signature)}"
 
 
-def open_jwt(jwt: str) -> tuple[dict[str, JsonValue], dict[str, JsonValue]]:
-    """The header and the payload of ``jwt``, its structure checked, its signature not.
+def parse_jwt(text: str) -> Jwt:
+    """The JWT in ``text``, its structure checked, its signature not (``check_jwt``).
 
     Raises MalformedError unless it is three canonical parts, the header exactly as the module says,
     the payload an object and the signature 64 bytes.
     """
-    header, payload, _ = _open(jwt)
-    return header, payload
+    if len(text) > MAX_JWT_BYTES:
+        raise MalformedError(f"JWT has {len(text)} characters, want at most {MAX_JWT_BYTES}")
+    parts = text.split(".")
+    if len(parts) != 3:
+        raise MalformedError("JWT is not three parts of base64url")
+    key = _parse_header(parts[0])
+    payload = parse_json(decode_base64url(parts[1]), limit_bytes=MAX_JWT_BYTES)
+    if not isinstance(payload, dict):
+        raise MalformedError("JWT has a payload that is no object")
+    signature = decode_base64url(parts[2])
+    if len(signature) != 64:  # RFC 8037 §3.1, RFC 7518 §3.4
+        raise MalformedError(f"JWT signature has {len(signature)} bytes, want 64")
+    return Jwt(text, key, payload, signature)
 
 
-def check_jwt(jwt: str) -> JwtKey:
-    """Returns the key in the header of ``jwt``, which has signed it.
+def check_jwt(jwt: Jwt) -> None:
+    """Returns when the key in the header of ``jwt`` has signed it. Whose key it is, is not asked.
 
-    Whose key it is, is not asked. Raises MalformedError when ``open_jwt`` does, VerificationError
-    when the key is no sound public key or the signature is not its own (RFC 8032 §5.1.7 strictly,
-    see ``ledger.tlog.signature``; FIPS 186-5 §6.4.2 with S at most half the order).
+    Raises VerificationError when the key is no sound public key or the signature is not its own
+    (RFC 8032 §5.1.7 strictly, see ``ledger.tlog.signature``; FIPS 186-5 §6.4.2 with S at most half
+    the order).
     """
-    header, _, signature = _open(jwt)
-    jwk, alg = key_of_header(header)
-    message = jwt.rpartition(".")[0].encode("ascii")
-    if alg == "Ed25519":
-        check_ed25519(decode_base64url(jwk["x"]), signature, message)
+    message = jwt.text.rpartition(".")[0].encode("ascii")
+    if jwt.key.alg == "Ed25519":
+        check_ed25519(decode_base64url(jwt.key.jwk["x"]), jwt.signature, message)
     else:
-        _check_es256(jwk, signature, message)
-    return JwtKey(thumbprint(jwk), jwk, alg)
+        _check_es256(jwt.key.jwk, jwt.signature, message)
 
 
-def thumbprint(jwk: dict[str, str]) -> str:
+def thumbprint(jwk: Mapping[str, str]) -> str:
     """RFC 7638 thumbprint of a ``jwk`` with its required members only: base64url of SHA-256."""
     return encode_base64url(sha256(format_json({**jwk})).digest())
 
 
-def key_of_header(header: dict[str, JsonValue]) -> tuple[dict[str, str], str]:
-    """The public key and the algorithm of a JWT's ``header``.
+@lru_cache(maxsize=KEPT_HEADERS)
+def _parse_header(text: str) -> JwtKey:
+    """The key in a JWT's header, ``text`` as it stands in the JWT.
 
     Raises MalformedError unless the header is exactly ``{"alg", "typ", "jwk"}``, its type ours and
     its key of the algorithm's kind, with coordinates of 32 bytes. ``crit`` is refused with the rest
     (RFC 7515 §4.1.11 allows that: no extension is understood here).
     """
-    if header.keys() != {"alg", "typ", "jwk"}:
+    header = parse_json(decode_base64url(text), limit_bytes=MAX_JWT_BYTES)
+    if not isinstance(header, dict) or header.keys() != {"alg", "typ", "jwk"}:
         raise MalformedError('JWT header is not exactly {"alg", "typ", "jwk"}')
     alg, jwk = header["alg"], header["jwk"]
     if header["typ"] != HEADER_TYPE:
@@ -232,24 +257,7 @@ def key_of_header(header: dict[str, JsonValue]) -> tuple[dict[str, str], str]:
     for name in coordinates:
         if len(decode_base64url(key.get(name, ""))) != 32:
             raise MalformedError(f"jwk member {name} is not 32 bytes")
-    return key, alg
-
-
-def _open(jwt: str) -> tuple[dict[str, JsonValue], dict[str, JsonValue], bytes]:
-    if len(jwt) > MAX_JWT_BYTES:
-        raise MalformedError(f"JWT has {len(jwt)} characters, want at most {MAX_JWT_BYTES}")
-    if not _JWT.fullmatch(jwt):
-        raise MalformedError("JWT is not three parts of base64url")
-    texts = jwt.split(".")
-    header_bytes, payload_bytes, signature = (decode_base64url(text) for text in texts)
-    header = parse_json(header_bytes, limit_bytes=MAX_JWT_BYTES)
-    payload = parse_json(payload_bytes, limit_bytes=MAX_JWT_BYTES)
-    if not isinstance(header, dict) or not isinstance(payload, dict):
-        raise MalformedError("JWT has a header or a payload that is no object")
-    key_of_header(header)
-    if len(signature) != 64:  # RFC 8037 §3.1, RFC 7518 §3.4
-        raise MalformedError(f"JWT signature has {len(signature)} bytes, want 64")
-    return header, payload, signature
+    return JwtKey(thumbprint(key), MappingProxyType(key), alg)
 
 
 def _public_jwk(key: SigningKey) -> tuple[dict[str, str], str]:
@@ -272,7 +280,7 @@ def _sign(key: SigningKey, message: bytes) -> bytes:
     return r.to_bytes(32, "big") + low_s.to_bytes(32, "big")
 
 
-def _check_es256(jwk: dict[str, str], signature: bytes, message: bytes) -> None:
+def _check_es256(jwk: Mapping[str, str], signature: bytes, message: bytes) -> None:
     x, y = (int.from_bytes(decode_base64url(jwk[name]), "big") for name in ("x", "y"))
     r, s = (int.from_bytes(half, "big") for half in (signature[:32], signature[32:]))
     if not (0 < r < _P256_ORDER and 0 < s <= _P256_ORDER // 2):
