@@ -34,6 +34,7 @@ from ledger.doors.keys import load_signing_key, make_identity, make_signing_key
 from ledger.doors.sqlite import open_database, transaction, turn
 from ledger.errors import ConflictError, MalformedError, NotFoundError, UnavailableError
 from ledger.holder.config import Config, format_config, parse_config
+from ledger.holder.schema import migrate
 from ledger.tlog.merkle import Hash, leaf_hash, root_of_leaves
 
 SETTINGS = "tallystick.toml"
@@ -43,29 +44,10 @@ UNFINISHED = "unfinished-init"
 DRAFT = "draft"
 """A manifest while it is written: its name, the root, is known at the end."""
 
-SCHEMA_VERSION = 1
 MAX_SETTINGS_BYTES = 1 << 20
 """Far more than a person writes."""
 MAX_MANIFEST_BYTES = 4 << 30
 """A manifest of ten million files is about this big."""
-
-_SCHEMA = (
-    """CREATE TABLE IF NOT EXISTS notebooks (
-        name TEXT PRIMARY KEY, chain TEXT NOT NULL UNIQUE, created TEXT NOT NULL)""",
-    """CREATE TABLE IF NOT EXISTS records (
-        number INTEGER PRIMARY KEY, entry BLOB NOT NULL UNIQUE,
-        notebook TEXT NOT NULL REFERENCES notebooks(name),
-        chain TEXT NOT NULL, seq INTEGER NOT NULL, sdjwt BLOB NOT NULL,
-        kind TEXT NOT NULL, stage TEXT, title TEXT, label TEXT,
-        path TEXT, content TEXT NOT NULL, manifest TEXT,
-        created TEXT NOT NULL, idx INTEGER,
-        UNIQUE (chain, seq))""",
-    "CREATE INDEX IF NOT EXISTS records_path ON records (path, number)",
-    "CREATE INDEX IF NOT EXISTS records_queued ON records (number) WHERE idx IS NULL",
-    """CREATE TABLE IF NOT EXISTS covers (
-        entry BLOB PRIMARY KEY, secret BLOB NOT NULL, idx INTEGER)""",
-    f"PRAGMA user_version = {SCHEMA_VERSION}",
-)
 
 _COLUMNS = (
     "number, entry, notebook, chain, seq, sdjwt, kind, stage, title, label, path, content, "
@@ -108,14 +90,12 @@ class Vault:
         self.folder = folder
         self.config = config
         self._database = open_database(folder / "vault.sqlite", create=create)
-        if create:
-            with transaction(self._database):
-                for statement in _SCHEMA:
-                    self._database.execute(statement)
-        row = self._one("PRAGMA user_version", ())
-        if row != (SCHEMA_VERSION,):
+        try:
+            with _asking():
+                migrate(self._database, create=create)
+        except BaseException:
             self.close()
-            raise MalformedError(f"vault has schema {row}, want {SCHEMA_VERSION}")
+            raise
 
     def close(self) -> None:
         """Close the database. What was added needs no closing to be durable."""

@@ -1,0 +1,56 @@
+"""The vault's database by versions: each migration brings it from one version to the next.
+
+A vault made by an older version is brought up to date when it is opened, a migration at a time,
+each in one transaction with its version number. One made by a newer version is refused: what this
+version does not know of it, it could damage. A migration that was released is never changed.
+"""
+
+from sqlite_utils import Database
+
+from ledger.doors.sqlite import transaction
+from ledger.errors import MalformedError
+
+_RECORDS = (
+    """CREATE TABLE notebooks (
+        name TEXT PRIMARY KEY, chain TEXT NOT NULL UNIQUE, created TEXT NOT NULL)""",
+    """CREATE TABLE records (
+        number INTEGER PRIMARY KEY, entry BLOB NOT NULL UNIQUE,
+        notebook TEXT NOT NULL REFERENCES notebooks(name),
+        chain TEXT NOT NULL, seq INTEGER NOT NULL, sdjwt BLOB NOT NULL,
+        kind TEXT NOT NULL, stage TEXT, title TEXT, label TEXT,
+        path TEXT, content TEXT NOT NULL, manifest TEXT,
+        created TEXT NOT NULL, idx INTEGER,
+        UNIQUE (chain, seq))""",
+    "CREATE INDEX records_path ON records (path, number)",
+    "CREATE INDEX records_queued ON records (number) WHERE idx IS NULL",
+    "CREATE TABLE covers (entry BLOB PRIMARY KEY, secret BLOB NOT NULL, idx INTEGER)",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_RECORDS,)
+"""Statements by version: the first makes version 1 of an empty database."""
+
+
+def migrate(database: Database, *, create: bool) -> None:
+    """Bring ``database`` to the newest version; an empty one only with ``create``.
+
+    If we die at any point, the next opening goes on with the first migration that is not in.
+    MalformedError for a database that is no vault's, or one of a newer version.
+    """
+    version = _version(database)
+    if version > len(MIGRATIONS):
+        text = f"vault has schema {version}, want at most {len(MIGRATIONS)}"
+        raise MalformedError(text, hint="a newer version of the tool made it: use that one")
+    if version == 0 and not create:
+        raise MalformedError(f"vault has no schema, want {len(MIGRATIONS)}")
+    while version < len(MIGRATIONS):
+        with transaction(database):
+            # Another process may have been first.
+            version = _version(database)
+            for statement in MIGRATIONS[version] if version < len(MIGRATIONS) else ():
+                database.execute(statement)
+            version = min(version + 1, len(MIGRATIONS))
+            database.execute(f"PRAGMA user_version = {version}")
+
+
+def _version(database: Database) -> int:
+    return int(database.execute("PRAGMA user_version").fetchone()[0])
