@@ -9,7 +9,6 @@ Both forms are one to one: what is accepted is exactly what the format functions
 two readers cannot take one text for two values, nor two texts for one value.
 """
 
-import base64
 import binascii
 import re
 
@@ -40,7 +39,7 @@ def parse_base64(text: str, name: str) -> bytes:
     ``name`` says in messages what the bytes are. Raises MalformedError.
     """
     try:
-        content = base64.b64decode(text.encode("ascii"), validate=True)
+        content = binascii.a2b_base64(text.encode("ascii"), strict_mode=True)
     except (UnicodeEncodeError, binascii.Error) as error:
         raise MalformedError(f"{name} is not base64") from error
     if format_base64(content) != text:
@@ -50,4 +49,4 @@ def parse_base64(text: str, name: str) -> bytes:
 
 def format_base64(content: bytes) -> str:
     """``content`` in base64 of RFC 4648 §4, padded."""
-    return base64.b64encode(content).decode("ascii")
+    return binascii.b2a_base64(content, newline=False).decode("ascii")
