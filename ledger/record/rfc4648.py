@@ -16,7 +16,7 @@ from ledger.errors import MalformedError
 TO_BASE64URL: Final = bytes.maketrans(b"+/", b"-_")
 """Turns base64 into base64url with ``bytes.translate`` (RFC 4648 §5)."""
 
-_TO_BASE64 = bytes.maketrans(b"-_", b"+/")
+_TO_BASE64 = bytes.maketrans(b"-_+/=", b"+/   ")  # what base64 alone has becomes foreign to both
 
 
 def encode_base64url(b: bytes) -> str:
@@ -30,11 +30,11 @@ def decode_base64url(text: str) -> bytes:
     Raises MalformedError for any text that ``encode_base64url`` does not write.
     """
     try:
-        padded = text.encode("ascii") + b"=" * (-len(text) % 4)
-        b = a2b_base64(padded.translate(_TO_BASE64))
+        base64 = text.encode("ascii").translate(_TO_BASE64) + b"=" * (-len(text) % 4)
+        b = a2b_base64(base64)
     except ValueError:
         raise MalformedError("not base64url") from None
     # The decoder skips foreign characters and ignores spare bits (RFC 4648 §3.3, §3.5).
-    if encode_base64url(b) != text:
+    if b2a_base64(b, newline=False) != base64:
         raise MalformedError("not canonical base64url")
     return b
