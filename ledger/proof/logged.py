@@ -199,9 +199,8 @@ def find_inclusion(
     for one in proofs:
         try:
             proof = parse_proof_file(bundle.files[one.path])
-            note = parse_note(proof.checkpoint)
+            _check_same(proof, seen.get(one.size))
             if one.size in seen:
-                _check_same(proof, note, seen[one.size])
                 claim = InclusionProof(proof.index, one.size, proof.path)
                 check_inclusion(claim, leaf_hash(entry), seen[one.size].checkpoint.head)
         except MalformedError as error:
@@ -221,12 +220,15 @@ def find_inclusion(
     return Included(indexes.pop(), tuple(sorted(sizes))), findings
 
 
-def _check_same(proof: ProofFile, note: SignedNote, seen: SeenCheckpoint) -> None:
-    """VerificationError unless ``note``, the proof's own checkpoint, is ``seen``.
+def _check_same(proof: ProofFile, seen: SeenCheckpoint | None) -> None:
+    """VerificationError unless the proof's own checkpoint is ``seen``; Malformed if it is none.
 
     It may carry more signatures (witnesses'), but has those of the ledger, and good ones.
     """
-    if proof.checkpoint == seen.signed_file:
+    if seen is not None and proof.checkpoint == seen.signed_file:
+        return
+    note = parse_note(proof.checkpoint)
+    if seen is None:
         return
     name = f"checkpoints/{seen.checkpoint.size}"
     if note.text != seen.text:
