@@ -8,7 +8,7 @@ whatever the trust file requires.
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from ledger.errors import MalformedError
@@ -316,7 +316,10 @@ def _chain_finding(chain: SeenChain, done: _Checked) -> Finding:
 def _require(findings: Sequence[Finding], trust: Trust) -> list[Finding]:
     """Mark what decides the verdict; what is required and has no finding is unchecked."""
     steps = REQUIRED | set(trust.required_steps)
-    marked = [replace(finding, required=finding.step in steps) for finding in findings]
+    marked = [
+        Finding(one.step, one.outcome, one.code, one.values, one.record, one.tsa, one.step in steps)
+        for one in findings
+    ]
     present = {finding.step for finding in findings}
     return marked + [
         Finding(step, Outcome.UNCHECKED, "required", required=True)
