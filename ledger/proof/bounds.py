@@ -54,14 +54,18 @@ class Bounds:
     @property
     def best_upper(self) -> Limit | None:
         """The better of its own upper bound and its chain's; its own if they are equal."""
-        limits = [one for one in (self.own_upper, self.later) if one is not None]
-        return min(limits, key=lambda one: one.time, default=None)
+        own, later = self.own_upper, self.later
+        if own is None or (later is not None and later.time < own.time):
+            return later
+        return own
 
     @property
     def best_lower(self) -> Limit | None:
         """The better of its own lower bound and its chain's; its own if they are equal."""
-        limits = [one for one in (self.own_lower, self.earlier) if one is not None]
-        return max(limits, key=lambda one: one.time, default=None)
+        own, earlier = self.own_lower, self.earlier
+        if own is None or (earlier is not None and earlier.time > own.time):
+            return earlier
+        return own
 
     @property
     def contradictory(self) -> bool:
@@ -113,10 +117,11 @@ def upper_finding(name: str, bounds: Bounds) -> Finding:
     step, counts = "time.not-after", {"have": len(bounds.uppers), "k": bounds.k}
     if bounds.contradictory:
         return _contradiction(step, name, bounds)
-    if bounds.upper is None:
+    upper = bounds.best_upper
+    if upper is None:
         return Finding(step, Outcome.UNCHECKED, "too-few", counts, name)
-    values: dict[str, str | int] = {"time": format_upper(bounds.upper), **counts}
-    if bounds.best_upper != bounds.own_upper:
+    values: dict[str, str | int] = {"time": format_upper(upper.time), **counts}
+    if upper != bounds.own_upper:
         return Finding(step, Outcome.PROVEN, "chain", values, name)
     tsas = ", ".join(time.tsa for time in bounds.uppers)
     values |= {"tsas": tsas, "first": format_upper(bounds.uppers[0].latest)}
@@ -128,9 +133,10 @@ def lower_finding(name: str, bounds: Bounds, named: bool) -> Finding:
     step, counts = "time.not-before", {"have": len(bounds.lowers), "k": bounds.k}
     if bounds.contradictory:
         return _contradiction(step, name, bounds)
-    if bounds.lower is not None:
-        values: dict[str, str | int] = {"time": format_lower(bounds.lower), **counts}
-        code = "proven" if bounds.best_lower == bounds.own_lower else "chain"
+    lower = bounds.best_lower
+    if lower is not None:
+        values: dict[str, str | int] = {"time": format_lower(lower.time), **counts}
+        code = "proven" if lower == bounds.own_lower else "chain"
         return Finding(step, Outcome.PROVEN, code, values, name)
     return Finding(step, Outcome.UNCHECKED, "too-few" if named else "none", counts, name)
 
