@@ -32,7 +32,7 @@ from ledger.tlog.checkpoint import (
     parse_checkpoint,
     sign_checkpoint,
 )
-from ledger.tlog.merkle import EMPTY_ROOT, MAX_SIZE, Node, TreeHead, leaf_hash, tree_root
+from ledger.tlog.merkle import EMPTY_ROOT, MAX_SIZE, TreeHead, leaf_hash, tree_root
 from ledger.tlog.note import COSIGNATURE_ML_DSA_44, ED25519, NoteKey, SignedNote, parse_note
 from ledger.tlog.tile import Tile, TileReader, extend_tiles, tile_hash_reader
 
@@ -297,7 +297,7 @@ class Sequencer:
         """VerificationError unless the stored entries are those under the stored tiles."""
         try:
             leaves = [leaf_hash(entry) for entry in self._store.entries(start, stop)]
-            nodes = [Node(0, index) for index in range(start, stop)]
+            nodes = [(0, index) for index in range(start, stop)]
             stored = list(tile_hash_reader(stop, self._store.tiles)(nodes)) if nodes else []
         except NotFoundError as error:
             raise VerificationError(f"the store lost entries or tiles: {error}") from error

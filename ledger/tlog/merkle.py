@@ -103,24 +103,15 @@ class ConsistencyProof:
         require_hashes(self.path, "path")
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
-    """The perfect subtree over the leaves [index << level, (index + 1) << level).
+Node: TypeAlias = tuple[int, int]
+"""``(level, index)``: the perfect subtree over the leaves [index << level, (index + 1) << level).
 
-    ValueError if no tree of MAX_SIZE leaves has it.
-    """
-
-    level: int
-    index: int
-
-    def __post_init__(self) -> None:
-        # The level first: a shift by a number from outside must not eat the memory.
-        if not 0 <= self.level < 63 or not 0 <= self.index < MAX_SIZE >> self.level:
-            raise ValueError(f"no tree has a node {self.index} at level {self.level}")
-
+A pair, for a proof names as many as it has hashes, and naming them is most of its work.
+"""
 
 HashReader: TypeAlias = Callable[[Sequence[Node]], Sequence[Hash]]
-"""Answers the hashes of the nodes asked for, in that order. It may raise what it needs to."""
+"""Answers the hashes of the nodes asked for, in that order. ValueError for a node that no tree has
+or this one has not; it may raise what else it needs to."""
 
 
 def tree_root(size: int, read: HashReader) -> Hash:
@@ -132,7 +123,7 @@ def tree_root(size: int, read: HashReader) -> Hash:
     _require_number(size, "tree size")
     if size == 0:
         return EMPTY_ROOT
-    return read_ranges([(0, size)], read)[0]
+    return fold(read_nodes(perfect_nodes(0, size), read))
 
 
 def prove_inclusion(index: int, size: int, read: HashReader) -> InclusionProof:
@@ -144,7 +135,7 @@ def prove_inclusion(index: int, size: int, read: HashReader) -> InclusionProof:
     _require_number(size, "tree size")
     if not 0 <= index < size:
         raise ValueError(f"index is {index}, want at least 0 and below the size {size}")
-    return InclusionProof(index, size, read_ranges(_inclusion_ranges(index, size), read))
+    return InclusionProof(index, size, _read_path(*_way_up(index, 0, size), read))
 
 
 def prove_consistency(old_size: int, new_size: int, read: HashReader) -> ConsistencyProof:
@@ -156,8 +147,15 @@ def prove_consistency(old_size: int, new_size: int, read: HashReader) -> Consist
     _require_number(new_size, "new size")
     if not 0 < old_size <= new_size:
         raise ValueError(f"old size is {old_size}, want at least 1 and at most {new_size}")
-    ranges = _consistency_ranges(old_size, new_size)
-    return ConsistencyProof(old_size, new_size, read_ranges(ranges, read))
+    if old_size == new_size:
+        return ConsistencyProof(old_size, new_size, ())
+    # The old tree ends with a perfect subtree over 1 << skip leaves; the way up starts from it.
+    last = old_size - 1
+    skip = _last_level(old_size)
+    below, meeting, above = _way_up(last, skip, new_size)
+    if old_size != 1 << skip:  # the verifier does not have this subtree's hash as its old root
+        below.insert(0, (skip, last >> skip))
+    return ConsistencyProof(old_size, new_size, _read_path(below, meeting, above, read))
 
 
 def check_inclusion(proof: InclusionProof, leaf: Hash, head: TreeHead) -> None:
@@ -206,7 +204,7 @@ def check_consistency(proof: ConsistencyProof, old: TreeHead, new: TreeHead) -> 
     # The old tree ends with a perfect subtree over 1 << skip leaves; the path starts from it.
     # It is the old root itself when the old tree is perfect, else the path's first hash.
     last = old.size - 1
-    skip = (old.size & -old.size).bit_length() - 1
+    skip = _last_level(old.size)
     inner, border = _path_shape(last, new.size)
     given = 0 if old.size == 1 << skip else 1
     require_path(proof.path, given + inner - skip + border)
@@ -249,10 +247,10 @@ def leaf_reader(leaves: Sequence[Hash]) -> HashReader:
         levels.append(_level_above(levels[-1], keep_odd=False))
 
     def read(nodes: Sequence[Node]) -> Sequence[Hash]:
-        for node in nodes:
-            if node.level >= len(levels) or node.index >= len(levels[node.level]):
-                raise ValueError(f"{len(leaves)} leaves do not fill {node}")
-        return [levels[node.level][node.index] for node in nodes]
+        for level, index in nodes:
+            if level < 0 or not 0 <= index < len(leaves) >> level:
+                raise ValueError(f"{len(leaves)} leaves do not fill node {index} of level {level}")
+        return [levels[level][index] for level, index in nodes]
 
     return read
 
@@ -286,7 +284,7 @@ class Frontier:
 
     def root(self) -> Hash:
         """The root of the tree: the nodes folded from the right."""
-        return _fold(self.nodes) if self.nodes else EMPTY_ROOT
+        return fold(self.nodes) if self.nodes else EMPTY_ROOT
 
 
 def _level_above(level: Sequence[Hash], *, keep_odd: bool) -> list[Hash]:
@@ -298,79 +296,67 @@ def _level_above(level: Sequence[Hash], *, keep_odd: bool) -> list[Hash]:
     return above
 
 
-def split(low: int, high: int) -> int:
-    """Where RFC 6962 §2.1 cuts [low, high): after the largest power of two below its length."""
-    return low + (1 << (high - low - 1).bit_length() - 1)
+def perfect_nodes(start: int, stop: int) -> list[Node]:
+    """The perfect subtrees that [start, stop) splits into, the largest first.
 
-
-def _inclusion_ranges(index: int, size: int) -> list[tuple[int, int]]:
-    # PATH(m, D[n]) of RFC 6962 §2.1.1 as leaf ranges, the leaf's sibling first.
-    low, high = 0, size
-    ranges = []
-    while high - low > 1:
-        middle = split(low, high)
-        if index < middle:
-            ranges.append((middle, high))
-            high = middle
-        else:
-            ranges.append((low, middle))
-            low = middle
-    return ranges[::-1]
-
-
-def _consistency_ranges(old_size: int, new_size: int) -> list[tuple[int, int]]:
-    # SUBPROOF(m, D[n], true) of RFC 6962 §2.1.2 as leaf ranges, in the order of the proof.
-    low, high = 0, new_size
-    ranges = []
-    while high != old_size:
-        middle = split(low, high)
-        if old_size <= middle:
-            ranges.append((middle, high))
-            high = middle
-        else:
-            ranges.append((low, middle))
-            low = middle
-    if low > 0:  # b = false: the verifier does not have this subtree's hash as its old root
-        ranges.append((low, high))
-    return ranges[::-1]
-
-
-def _perfect_nodes(start: int, stop: int) -> list[Node]:
-    # The perfect subtrees that [start, stop) splits into, the largest first. start is where a
-    # cut fell, so it is a multiple of every power of two that is taken here.
+    ``start`` must be a multiple of every power of two not above the range's length, as it is
+    wherever RFC 6962 §2.1 cuts.
+    """
+    length = stop - start
     nodes = []
-    while start < stop:
-        level = (stop - start).bit_length() - 1
-        nodes.append(Node(level, start >> level))
-        start += 1 << level
+    while length:
+        level = length.bit_length() - 1
+        nodes.append((level, stop - length >> level))
+        length ^= 1 << level
     return nodes
 
 
-def read_ranges(ranges: Sequence[tuple[int, int]], read: HashReader) -> tuple[Hash, ...]:
-    """The roots of leaf ranges, each starting where a cut falls, from one call to ``read`` at most.
+def read_nodes(nodes: Sequence[Node], read: HashReader) -> tuple[Hash, ...]:
+    """The hashes of ``nodes`` from one call to ``read``, or none where there is nothing to ask.
 
     ValueError if the reader does not answer as asked.
     """
-    groups = [_perfect_nodes(start, stop) for start, stop in ranges]
-    wanted = [node for group in groups for node in group]
-    if not wanted:
+    if not nodes:
         return ()
-    answers = read(wanted)
-    if len(answers) != len(wanted):
-        raise ValueError(f"reader gave {len(answers)} hashes, want {len(wanted)}")
+    answers = read(nodes)
+    if len(answers) != len(nodes):
+        raise ValueError(f"reader gave {len(answers)} hashes, want {len(nodes)}")
     require_hashes(answers, "the reader's answer")
-    if len(wanted) == len(groups):  # each range is a perfect subtree
-        return tuple(answers)
-    hashes = iter(answers)
-    return tuple(_fold([next(hashes) for _ in group]) for group in groups)
+    return tuple(answers)
 
 
-def _fold(nodes: Sequence[Hash]) -> Hash:
-    # The root over perfect subtrees in falling order of size.
-    root = nodes[-1]
-    for node in reversed(nodes[:-1]):
-        root = node_hash(node, root)
+def fold(hashes: Sequence[Hash]) -> Hash:
+    """The root over perfect subtrees that lie side by side, each larger than the next."""
+    root = hashes[-1]
+    for left in hashes[-2::-1]:
+        root = node_hash(left, root)
     return root
+
+
+def _way_up(leaf: int, bottom: int, size: int) -> tuple[list[Node], list[Node], list[Node]]:
+    # The siblings on the way from the node over ``leaf`` at level ``bottom`` to the root of
+    # ``size`` leaves. Below the point where the way meets the tree's right border each is perfect;
+    # there it is what the border leaves, one or more perfect subtrees; above it, all on the left.
+    inner, _ = _path_shape(leaf, size)
+    below = [(level, leaf >> level ^ 1) for level in range(bottom, inner - 1)]
+    meeting = perfect_nodes((leaf >> inner - 1) + 1 << inner - 1, size) if inner else []
+    levels = range(inner, leaf.bit_length())
+    return below, meeting, [(level, leaf >> level ^ 1) for level in levels if leaf >> level & 1]
+
+
+def _read_path(
+    below: list[Node], meeting: list[Node], above: list[Node], read: HashReader
+) -> tuple[Hash, ...]:
+    hashes = read_nodes(below + meeting + above, read)
+    if len(meeting) < 2:
+        return hashes
+    start, stop = len(below), len(below) + len(meeting)
+    return (*hashes[:start], fold(hashes[start:stop]), *hashes[stop:])
+
+
+def _last_level(size: int) -> int:
+    # The level of the last perfect subtree that a tree of this size, not 0, splits into.
+    return (size & -size).bit_length() - 1
 
 
 def _path_shape(index: int, size: int) -> tuple[int, int]:

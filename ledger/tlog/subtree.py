@@ -31,15 +31,15 @@ from ledger.tlog.merkle import (
     Hash,
     HashReader,
     InclusionProof,
-    Node,
     TreeHead,
     check_inclusion,
+    fold,
     node_hash,
+    perfect_nodes,
     prove_inclusion,
-    read_ranges,
+    read_nodes,
     require_hashes,
     require_path,
-    split,
     tree_root,
 )
 
@@ -119,7 +119,9 @@ def prove_subtree_consistency(
     require_subtree(start, stop)
     if not stop <= size <= MAX_SIZE:
         raise ValueError(f"size is {size}, want {stop} to 2^63 - 1")
-    return read_ranges(_consistency_ranges(start, stop, size), read)
+    groups = [perfect_nodes(*cut) for cut in _consistency_ranges(start, stop, size)]
+    hashes = iter(read_nodes([node for group in groups for node in group], read))
+    return tuple(fold([next(hashes) for _ in group]) for group in groups)
 
 
 def check_subtree_consistency(subtree: Subtree, path: Sequence[Hash], head: TreeHead) -> None:
@@ -167,7 +169,7 @@ def _height(start: int, stop: int) -> int:
 def _from(start: int, read: HashReader) -> HashReader:
     # A reader in which the leaf start is leaf 0. It is asked for nodes of an aligned range only,
     # so start is a multiple of each node's width.
-    return lambda nodes: read([Node(n.level, (start >> n.level) + n.index) for n in nodes])
+    return lambda nodes: read([(level, (start >> level) + index) for level, index in nodes])
 
 
 def _consistency_ranges(start: int, stop: int, size: int) -> list[tuple[int, int]]:
@@ -178,7 +180,8 @@ def _consistency_ranges(start: int, stop: int, size: int) -> list[tuple[int, int
     known = True  # the draft's b: the verifier has the hash where the descent ends
     ranges = []
     while (low, high) != (start, stop):
-        middle = split(low, high)
+        # RFC 6962 §2.1 cuts after the largest power of two below the length.
+        middle = low + (1 << (high - low - 1).bit_length() - 1)
         if stop <= middle:
             ranges.append((middle, high))
             high = middle

@@ -14,7 +14,7 @@ signs a root computes it from the tiles that were stored.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TypeAlias
@@ -44,13 +44,13 @@ MAX_ENTRY_BYTES = 0xFFFF
 MAX_BUNDLE_BYTES = TILE_WIDTH * (2 + MAX_ENTRY_BYTES)
 """A full bundle of the longest entries."""
 
-UPPER_HEIGHT = 3
-"""Nodes this high in a tile, 62 of 254, are kept by the reader that made them; a lower one costs 3
-hashes at most."""
+UPPER_HEIGHT = 4
+"""Of a tile at level 0 a reader keeps the nodes this high, 30 of 254: the lower ones that a proof
+needs cost it 11 hashes."""
 
-KEPT_TILES = 1 << 14
-"""Tiles of which a reader keeps those nodes, then it begins anew: 40 MB. A log of 4 million entries
-has as many."""
+KEPT_TILES = 1 << 16
+"""Tiles of which a reader keeps nodes, then it begins anew: 80 MB. A log of 16 million entries has
+as many."""
 
 _INDEX = r"(?P<index>(?:x[0-9]{3}/){0,6}[0-9]{3})(?:\.p/(?P<width>[1-9][0-9]{0,2}))?"
 _TILE_PATH = re.compile(rf"tile/(?P<level>[0-9])/{_INDEX}")
@@ -179,31 +179,44 @@ def tiles_of(size: int) -> Iterator[Tile]:
 def tile_hash_reader(size: int, read_tiles: TileReader) -> HashReader:
     """A reader over the tiles of a log of ``size`` leaves.
 
-    Each read makes one call to ``read_tiles`` for all tiles needed, each at its width in a log of
-    this size, in order and without repeats. The first read of a tile costs up to 255 hashes,
-    each later one up to 4, for the reader keeps 2 kilobytes of each tile (see KEPT_TILES).
+    Each read makes at most one call to ``read_tiles`` for all tiles needed, each at its width in a
+    log of this size, in order and without repeats. The first read of a tile costs up to 255
+    hashes. Then of a tile at level 0 one kilobyte is kept (see UPPER_HEIGHT and KEPT_TILES) and
+    it is read again for what lies below; of the few above, everything.
     ValueError for a node beyond ``size``; MalformedError if a tile is answered with a wrong length.
     """
     _require_size(size)
-    kept: dict[tuple[int, int], tuple[bytes, ...]] = {}
-
-    def hash_in(content: bytes, key: tuple[int, int], start: int, height: int) -> Hash:
-        if height < UPPER_HEIGHT:
-            return _low_node(content, start, height)
-        upper = kept.get(key)
-        if upper is None:
-            if len(kept) >= KEPT_TILES:
-                kept.clear()
-            upper = kept[key] = _upper_levels(content)
-        offset = (start >> height) * HASH_SIZE
-        return upper[height - UPPER_HEIGHT][offset : offset + HASH_SIZE]
+    kept: dict[tuple[int, int], bytes] = {}
 
     def read(nodes: Sequence[Node]) -> Sequence[Hash]:
-        places = [_place(node, size) for node in nodes]
-        keys = sorted({key for key, _, _ in places})
-        tiles = [Tile(level, index, _width(level, index, size)) for level, index in keys]
-        contents = dict(zip(keys, _read_checked(tiles, read_tiles).values(), strict=True))
-        return [hash_in(contents[key], key, start, height) for key, start, height in places]
+        if len(kept) >= KEPT_TILES:
+            kept.clear()
+        hashes: list[Hash] = []
+        missing: list[tuple[int, tuple[int, int]]] = []
+        for level, index in nodes:
+            if level < 0 or not 0 <= index < size >> level:
+                raise ValueError(f"node {index} of level {level} is beyond the size {size}")
+            width = TILE_WIDTH >> level % TILE_HEIGHT
+            key = (level // TILE_HEIGHT, index // width)
+            heap = kept.get(key)
+            if heap is None or level < UPPER_HEIGHT:
+                missing.append((len(hashes), key))
+                hashes.append(b"")
+            else:
+                start = (width + index % width) * HASH_SIZE
+                hashes.append(heap[start : start + HASH_SIZE])
+        contents = _read_keys({key for _, key in missing}, size, read_tiles)
+        for place, key in missing:
+            level, index = nodes[place]
+            width = TILE_WIDTH >> level % TILE_HEIGHT
+            if level < UPPER_HEIGHT:
+                hashes[place] = _low_node(contents[key], index % width, level)
+                continue
+            if key not in kept:
+                kept[key] = _heap(contents[key], 0 if key[0] else UPPER_HEIGHT)
+            start = (width + index % width) * HASH_SIZE
+            hashes[place] = kept[key][start : start + HASH_SIZE]
+        return hashes
 
     return read
 
@@ -224,8 +237,9 @@ def extend_tiles(
     _require_size(new_size)
     if any(len(leaf) != HASH_SIZE for leaf in leaves):
         raise ValueError(f"a leaf is not a hash of {HASH_SIZE} bytes")
-    old_edge = _read_checked(_right_edge(old_size), read_tiles)
-    edge = {(tile.level, tile.index): content for tile, content in old_edge.items()}
+    tiles = _right_edge(old_size)
+    contents = _read_checked(tiles, read_tiles)
+    edge = {(t.level, t.index): content for t, content in zip(tiles, contents, strict=True)}
     written: dict[Tile, bytes] = {}
     grown: Sequence[Hash] = leaves
     level = 0
@@ -258,14 +272,12 @@ def _parse_index(match: re.Match[str]) -> tuple[int, int]:
     return index, TILE_WIDTH if match["width"] is None else int(match["width"])
 
 
-def _place(node: Node, size: int) -> tuple[tuple[int, int], int, int]:
-    # Level and index of the tile that holds a node of a log of this size; the first of its hashes
-    # that lies below the node, and how high the node stands above it.
-    level, height = divmod(node.level, TILE_HEIGHT)
-    if (node.index + 1) << node.level > size:
-        raise ValueError(f"{node} is beyond the size {size}")
-    index, start = divmod(node.index << height, TILE_WIDTH)
-    return (level, index), start, height
+def _read_keys(
+    keys: Collection[tuple[int, int]], size: int, read_tiles: TileReader
+) -> dict[tuple[int, int], bytes]:
+    ordered = sorted(keys)
+    tiles = [Tile(level, index, _width(level, index, size)) for level, index in ordered]
+    return dict(zip(ordered, _read_checked(tiles, read_tiles), strict=True))
 
 
 def _width(level: int, index: int, size: int) -> int:
@@ -273,22 +285,27 @@ def _width(level: int, index: int, size: int) -> int:
     return min(TILE_WIDTH, (size >> TILE_HEIGHT * level) - index * TILE_WIDTH)
 
 
-def _low_node(content: bytes, start: int, height: int) -> Hash:
-    # The root over 1 << height hashes of a tile, from the first on.
-    offset = start * HASH_SIZE
-    part = content[offset : offset + (HASH_SIZE << height)]
+def _low_node(content: bytes, position: int, height: int) -> Hash:
+    # The node at this height of a tile: the root over 1 << height of its hashes.
+    size = HASH_SIZE << height
+    part = content[position * size : position * size + size]
     while len(part) > 2 * HASH_SIZE:
         part = _level_above(part)
     # What lies side by side is already left || right.
     return sha256(b"\x01" + part).digest() if height else part
 
 
-def _upper_levels(content: bytes) -> tuple[bytes, ...]:
-    # The full nodes of a tile at heights UPPER_HEIGHT to 7, a level's side by side.
+def _heap(content: bytes, lowest: int) -> bytes:
+    # The nodes of a tile from the height lowest up, hash by hash as a binary heap: at the height h
+    # the first is the (256 >> h)th, after nothing and a place for the root. Zeros where none is.
     levels = [content]
     while len(levels) < TILE_HEIGHT:
         levels.append(_level_above(levels[-1]))
-    return tuple(levels[UPPER_HEIGHT:])
+    rows = [
+        levels[height].ljust((TILE_WIDTH >> height) * HASH_SIZE, b"\x00")
+        for height in range(TILE_HEIGHT - 1, lowest - 1, -1)
+    ]
+    return b"".join([bytes(2 * HASH_SIZE), *rows])
 
 
 def _level_above(level: bytes) -> bytes:
@@ -310,9 +327,9 @@ def _right_edge(size: int) -> list[Tile]:
     return edge
 
 
-def _read_checked(tiles: Sequence[Tile], read_tiles: TileReader) -> dict[Tile, bytes]:
+def _read_checked(tiles: Sequence[Tile], read_tiles: TileReader) -> Sequence[bytes]:
     if not tiles:
-        return {}
+        return ()
     contents = read_tiles(tiles)
     if len(contents) != len(tiles):
         raise ValueError(f"reader gave {len(contents)} tiles, want {len(tiles)}")
@@ -321,7 +338,7 @@ def _read_checked(tiles: Sequence[Tile], read_tiles: TileReader) -> dict[Tile, b
             raise MalformedError(
                 f"{format_tile_path(tile)} has {len(content)} bytes, want {tile.size_bytes}"
             )
-    return dict(zip(tiles, contents, strict=True))
+    return contents
 
 
 def _hashes(content: bytes) -> list[Hash]:

@@ -39,9 +39,9 @@ from ledger.tlog.merkle import (  # noqa: E402
     Frontier,
     Hash,
     HashReader,
-    Node,
     leaf_hash,
     leaf_reader,
+    perfect_nodes,
     prove_inclusion,
     root_of_leaves,
     tree_root,
@@ -154,12 +154,6 @@ def audits(path: Path, size: int) -> None:
     )
 
 
-def perfect_nodes(size: int) -> list[Node]:
-    """The perfect subtrees that a log of ``size`` leaves splits into, the largest first."""
-    levels = [level for level in reversed(range(size.bit_length())) if size >> level & 1]
-    return [Node(level, (size >> level) - 1) for level in levels]
-
-
 def ours(entries: Sequence[bytes], indexes: Sequence[int]) -> dict[str, float]:
     """P12: our CPU seconds, in memory."""
     size = len(entries)
@@ -173,7 +167,7 @@ def ours(entries: Sequence[bytes], indexes: Sequence[int]) -> dict[str, float]:
 
     build_seconds = cpu_of(build)
     read = readers[0]
-    frontier = Frontier(size, tuple(read(perfect_nodes(size))))
+    frontier = Frontier(size, tuple(read(perfect_nodes(0, size))))
 
     def append() -> None:
         edge = frontier

@@ -134,16 +134,17 @@ class SqliteStore:
 
     def tiles(self, coordinates: Sequence[Tile]) -> tuple[bytes, ...]:
         """The tiles asked for; NotFoundError if one is missing or narrower."""
-        places = json.dumps([_place(tile) for tile in coordinates])
+        places = [_place(tile) for tile in coordinates]
         with self._reading() as connection:
             rows = connection.execute(
-                "SELECT place, content FROM json_each(?) JOIN tiles ON place = value", (places,)
+                "SELECT place, content FROM json_each(?) JOIN tiles ON place = value",
+                (json.dumps(places),),
             )
             stored: dict[int, bytes] = dict(rows.fetchall())
         found = []
-        for tile in coordinates:
-            content = stored.get(_place(tile), b"")[: tile.width * 32]
-            if len(content) < tile.width * 32:
+        for tile, place in zip(coordinates, places, strict=True):
+            content = stored.get(place, b"")[: tile.size_bytes]
+            if len(content) < tile.size_bytes:
                 raise NotFoundError(f"no such tile: {tile}")
             found.append(content)
         return tuple(found)

@@ -227,7 +227,7 @@ def large_subtrees(draw: st.DrawFn) -> tuple[int, int, int, reference.Mth]:
 
 
 def reader_of(mth: reference.Mth) -> HashReader:
-    return lambda nodes: [mth(n.index << n.level, (n.index + 1) << n.level) for n in nodes]
+    return lambda nodes: [mth(index << level, (index + 1) << level) for level, index in nodes]
 
 
 @settings(max_examples=200)

@@ -14,7 +14,6 @@ from ledger.tlog.merkle import (
     EMPTY_ROOT,
     MAX_SIZE,
     Hash,
-    Node,
     TreeHead,
     check_consistency,
     check_inclusion,
@@ -302,6 +301,15 @@ def test_tiles_are_asked_for_in_order_without_repeats_at_their_width_in_this_log
     assert set(asked) <= set(tiles_of(70_000))
 
 
+def test_a_reader_kept_asks_again_for_the_tile_of_the_leaf_only() -> None:
+    shelf, head = grown(70_000)
+    read = tile_hash_reader(70_000, shelf)
+    for index in (12_345, 12_346, 12_300, 12_288):
+        shelf.asked.clear()
+        check_inclusion(prove_inclusion(index, 70_000, read), LEAVES[index], head)
+    assert [list(asked) for asked in shelf.asked] == [[Tile(0, 48, TILE_WIDTH)]]
+
+
 @settings(max_examples=60)
 @given(st.lists(st.integers(0, 1500), min_size=1, max_size=8))
 def test_appends_in_any_steps_end_in_the_same_tiles(steps: list[int]) -> None:
@@ -376,7 +384,7 @@ def test_a_reader_answers_each_node_alike_on_the_first_read_and_later(
         known = leaf_reader(LEAVES[:size])
         read = tile_hash_reader(size, grown(size)[0])
         levels = range(size.bit_length())
-        nodes = [Node(level, index) for level in levels for index in range(size >> level)][::-7]
+        nodes = [(level, index) for level in levels for index in range(size >> level)][::-7]
         want = known(nodes)
         assert read(nodes) == want
         assert [read([node])[0] for node in nodes[::11]] == want[::11]
@@ -397,8 +405,9 @@ def test_misuse_is_a_mistake_of_the_caller() -> None:
         ):
             with pytest.raises(ValueError, match="tree size is"):
                 make()
-    with pytest.raises(ValueError, match="beyond the size 5"):
-        tile_hash_reader(5, FULL)([Node(0, 5)])
+    for node in ((0, 5), (1, 2), (3, 0), (1 << 99, 0), (-1, 0), (0, -1)):
+        with pytest.raises(ValueError, match="beyond the size 5"):
+            tile_hash_reader(5, FULL)([node])
     with pytest.raises(ValueError, match="not a hash of 32 bytes"):
         extend_tiles(0, [b"short"], FULL)
 
