@@ -17,11 +17,10 @@ from ledger.errors import ConflictError, LedgerError, MalformedError, NotFoundEr
 from ledger.holder.originals import Originals
 from ledger.holder.readme import format_readme
 from ledger.holder.receipts import (
+    Prover,
     Receipt,
     checkpoint_of,
     first_stamps,
-    make_consistency,
-    make_proof,
     token_digest,
 )
 from ledger.holder.vault import StoredRecord, Vault
@@ -90,6 +89,7 @@ class Bundler:
     def __init__(self, vault: Vault, ledger: Ledger, work: Path) -> None:
         self._vault = vault
         self._ledger = ledger
+        self._prover = Prover(ledger)
         self._work = work
         self._originals = Originals(vault.folder / "originals", vault.identity_path)
         self._stamps = ledger.stamps()
@@ -270,7 +270,7 @@ class Bundler:
         sizes = receipt.sizes or (checkpoint_of(self._ledger.checkpoint()).size,)
         for size in sizes:
             name = f"proofs/{receipt.entry.hex()[:16]}-{size}.tlog-proof"
-            self._files[name] = make_proof(self._ledger, receipt.entry, receipt.index, size)
+            self._files[name] = self._prover.inclusion(receipt.entry, receipt.index, size)
         for stamp in receipt.stamps:
             tail = f"{stamp.tsa}-{hashlib.sha256(stamp.response).hexdigest()[:8]}.tsr"
             self._files[f"stamps/{stamp.size}/{tail}"] = stamp.response
@@ -282,7 +282,7 @@ class Bundler:
         for size in ordered:
             self._files[f"checkpoints/{size}"] = self._ledger.signed_file(size)
         for old, new in pairwise(ordered):
-            self._files[f"consistency/{old}-{new}"] = make_consistency(self._ledger, old, new)
+            self._files[f"consistency/{old}-{new}"] = self._prover.consistency(old, new)
         keys = "".join(f"{format_vkey(key)}\n" for key in self._ledger.keys)
         self._files[VKEYS] = keys.encode("ascii")
 

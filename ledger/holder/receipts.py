@@ -13,7 +13,14 @@ from ledger.proof.bundle import format_consistency
 from ledger.record.claims import MAX_NOT_BEFORE
 from ledger.timestamp.token import parse_token
 from ledger.tlog.checkpoint import Checkpoint, parse_checkpoint
-from ledger.tlog.merkle import check_inclusion, leaf_hash, prove_consistency, prove_inclusion
+from ledger.tlog.merkle import (
+    HashReader,
+    TreeHead,
+    check_inclusion,
+    leaf_hash,
+    prove_consistency,
+    prove_inclusion,
+)
 from ledger.tlog.note import parse_note
 from ledger.tlog.proof import ProofFile, format_proof_file
 from ledger.tlog.tile import tile_hash_reader
@@ -67,18 +74,32 @@ def checkpoint_of(signed_file: bytes) -> Checkpoint:
     return parse_checkpoint(parse_note(signed_file).text)
 
 
-def make_proof(ledger: Ledger, entry: bytes, index: int, size: int) -> bytes:
-    """A proof file for ``entry`` under the signed file of ``size``, checked before it is given.
+class Prover:
+    """Makes proofs from one ledger's tiles; what those of one tree size share is read once."""
 
-    VerificationError if the ledger's tiles do not lead to its own checkpoint.
-    """
-    signed_file = ledger.signed_file(size)
-    proof = prove_inclusion(index, size, tile_hash_reader(size, ledger.tiles))
-    check_inclusion(proof, leaf_hash(entry), checkpoint_of(signed_file).head)
-    return format_proof_file(ProofFile(index, proof.path, signed_file))
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._signed: dict[int, tuple[bytes, TreeHead]] = {}
+        self._readers: dict[int, HashReader] = {}
 
+    def inclusion(self, entry: bytes, index: int, size: int) -> bytes:
+        """A proof file for ``entry`` under the signed file of ``size``, checked before it is given.
 
-def make_consistency(ledger: Ledger, old: int, new: int) -> bytes:
-    """A consistency file from tree size ``old`` to ``new``."""
-    proof = prove_consistency(old, new, tile_hash_reader(new, ledger.tiles))
-    return format_consistency(proof.path)
+        VerificationError if the ledger's tiles do not lead to its own checkpoint.
+        """
+        if size not in self._signed:
+            signed_file = self._ledger.signed_file(size)
+            self._signed[size] = signed_file, checkpoint_of(signed_file).head
+        signed_file, head = self._signed[size]
+        proof = prove_inclusion(index, size, self._reader(size))
+        check_inclusion(proof, leaf_hash(entry), head)
+        return format_proof_file(ProofFile(index, proof.path, signed_file))
+
+    def consistency(self, old: int, new: int) -> bytes:
+        """A consistency file from tree size ``old`` to ``new``."""
+        return format_consistency(prove_consistency(old, new, self._reader(new)).path)
+
+    def _reader(self, size: int) -> HashReader:
+        if size not in self._readers:
+            self._readers[size] = tile_hash_reader(size, self._ledger.tiles)
+        return self._readers[size]
