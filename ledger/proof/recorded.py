@@ -156,8 +156,11 @@ def check_carriers(
     ``total``: the records the index lists.
     """
     findings: list[Finding] = []
+    named: dict[str, list[SeenRecord]] = {}
+    for one in seen:
+        named.setdefault(one.name, []).append(one)
     for given in carriers:
-        asked = [one for one in seen if given.record in {None, one.name}]
+        asked = seen if given.record is None else named.get(given.record, [])
         found = [_match(one, total, given) for one in asked]
         good = [finding for finding in found if finding is not None]
         values = {"name": given.name}

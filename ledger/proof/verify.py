@@ -7,7 +7,7 @@ whatever the trust file requires.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -169,7 +169,8 @@ def _check(bundle: Bundle, index: Index, trust: Trust, carriers: Mapping[str, Di
     done.findings += check_cosignatures(bundle, trust, checkpoints, under)
     chains, found = read_chains(done.seen, len(index.records))
     done.bounds = pass_along(done.bounds, chains)
-    done.findings += found + [_chain_finding(chain, done) for chain in chains]
+    opened = {one.name for one in done.seen if one.opened}
+    done.findings += found + [_chain_finding(chain, done, opened) for chain in chains]
     for one in done.seen:
         bounds, named_any = done.bounds[one.name], bool(_named_tokens(one))
         done.findings.append(upper_finding(one.name, bounds))
@@ -299,15 +300,15 @@ def _inclusion(
     return Finding("inclusion", Outcome.PROVEN, "proven", values, one.name)
 
 
-def _chain_finding(chain: SeenChain, done: _Checked) -> Finding:
-    report, opened = chain.report, [one for one in done.seen if one.opened]
+def _chain_finding(chain: SeenChain, done: _Checked, opened: Collection[str]) -> Finding:
+    report = chain.report
     upper = done.bounds[chain.names[-1]].upper
     values: dict[str, str | int] = {
         "chain": report.chain[:8],
         "first": report.first,
         "last": report.last,
         "head": report.head.hex()[:16],
-        "opened": len([one for one in opened if one.name in chain.names]),
+        "opened": len([name for name in chain.names if name in opened]),
         "time": "-" if upper is None else format_upper(upper),
     }
     return Finding("chain", Outcome.PROVEN, "proven", values)
