@@ -30,7 +30,7 @@ MAX_CERTIFICATE_BYTES: Final = 16 * 1024  # X.509 of a person: 1 to 4 KiB
 MAX_ITEMS: Final = 64  # persons, points, relations: a page of them
 MAX_NOT_BEFORE: Final = 16  # one token per TSA, and nobody asks sixteen
 
-_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+_TIME = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})Z")
 _HEX = re.compile(r"[0-9a-f]*")
 _RESTRICTED_NAME = "[a-z0-9][a-z0-9!#$&^_.+-]{0,126}"  # RFC 6838 §4.2 restricted-name, lower case
 _MEDIA_TYPE = re.compile(f"{_RESTRICTED_NAME}/{_RESTRICTED_NAME}")
@@ -42,10 +42,12 @@ def parse_time(text: str) -> datetime:
 
     Raises MalformedError for another form and for times that do not exist (a leap second too).
     """
-    if not _TIME.fullmatch(text):
+    match = _TIME.fullmatch(text)
+    if match is None:
         raise MalformedError("time is not YYYY-MM-DDTHH:MM:SSZ")
+    year, month, day, hour, minute, second = map(int, match.groups())
     try:
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError:
         raise MalformedError("time does not exist") from None
 
