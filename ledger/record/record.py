@@ -277,9 +277,9 @@ def _place(sdjwt: SdJwt, payload: dict[str, JsonValue]) -> tuple[str, ...]:
         if disclosure.name == "carrier" and digest in top:
             below = _carrier_digests(disclosure.value)
             break
-    if not set(top).isdisjoint(below):
+    places = dict.fromkeys(top, "") | dict.fromkeys(below, "carrier.")
+    if len(places) != len(top) + len(below):
         raise MalformedError("a digest stands both in _sd and in carrier._sd")
-    places = {**dict.fromkeys(top, ""), **dict.fromkeys(below, "carrier.")}
     paths = []
     for number, (digest, disclosure) in enumerate(zip(digests, sdjwt.disclosures, strict=True), 1):
         if digest not in places:
