@@ -9,11 +9,13 @@ import hashlib
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from ledger.proof.stamps import FIRST_TIME, LAST_TIME, UNCHECKED, CountedTime, Judge
+from ledger.proof.revocation import read_all
+from ledger.proof.stamps import FIRST_TIME, LAST_TIME, CountedTime, Judge
 from ledger.proof.trust import DEFAULT_ACCURACY, Trust
 from ledger.proof.verdict import Outcome
+from ledger.timestamp.algorithms import UNCHECKED
 from ledger.timestamp.examine import CHECKS as TOKEN_CHECKS
-from ledger.timestamp.examine import Asked, Check, Examination, examine
+from ledger.timestamp.examine import Asked, Check, Examination, examine, faulted
 from ledger.timestamp.opened import OpenedToken
 from ledger.timestamp.path import TrustedPath
 from ledger.timestamp.token import Token
@@ -128,13 +130,14 @@ def _under(
         return None, Check("trust-file", "unchecked", "no-trust-file")
     if token is None or examination.path is None:
         return None, Check("trust-file", "unchecked", "not-reached")
-    judged = Judge(trust, asked.certificates).judge_not_before("", token.raw)
+    answers = read_all(asked.crls, asked.ocsps)
+    judged = Judge(trust, asked.certificates, answers).judge_not_before("", token.raw)
     if judged.counted is not None:
         return judged.counted, Check("trust-file", "proven", "proven", {"tsa": judged.counted.tsa})
     if judged.report is not None and (judged.report.reason or "").startswith(UNCHECKED):
         return None, Check("trust-file", "unchecked", "not-reached")
     reasons = [str(finding.values.get("reason", "")) for finding in judged.findings]
-    return None, Check("trust-file", "refuted", "refuted", {"reason": "; ".join(reasons)})
+    return None, faulted("trust-file", "; ".join(reasons))
 
 
 def _accuracy(token: Token | None, counted: CountedTime | None) -> timedelta:

@@ -17,14 +17,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from asn1crypto import crl, ocsp, x509
-from cryptography.x509 import load_der_x509_crl
+from asn1crypto import ocsp, x509
 from cryptography.x509.ocsp import load_der_ocsp_response
 
 from ledger.errors import MalformedError
 from ledger.proof.bundle import Bundle
 from ledger.timestamp.der import load, load_certificate, reading
-from ledger.timestamp.path import MAX_MATERIAL_BYTES, MAX_PATH
+from ledger.timestamp.path import MAX_MATERIAL_BYTES, MAX_PATH, load_crl
 
 MAX_ANSWERS = 128
 """CRLs and OCSP answers in a bundle: two for each CA above the tokens' signers do."""
@@ -74,9 +73,8 @@ class Answer:
 
 def read_crl(der: bytes) -> Answer:
     """The CRL in ``der``, DER and nothing after it; MalformedError."""
-    value = load(crl.CertificateList, der, "CRL", MAX_MATERIAL_BYTES)
+    value = load_crl(der)
     with reading("CRL"):
-        load_der_x509_crl(der)  # reads every entry, a hundred times as fast as asn1crypto
         listed = value["tbs_cert_list"]
         until = listed["next_update"].native
         return Answer(
@@ -135,6 +133,18 @@ def read_answers(bundle: Bundle) -> tuple[tuple[Answer, ...], tuple[tuple[str, s
         except MalformedError as error:
             faults.append((path, str(error)))
     return tuple(found), tuple(faults)
+
+
+def read_all(crls: Iterable[bytes], ocsps: Iterable[bytes]) -> tuple[Answer, ...]:
+    """Those of ``crls`` and of ``ocsps`` (DER) that can be read; the others are passed over."""
+    found = []
+    for reader, given in ((read_crl, crls), (read_ocsp, ocsps)):
+        for der in given:
+            try:
+                found.append(reader(der))
+            except MalformedError:
+                continue
+    return tuple(found)
 
 
 def issuers_above(signer: bytes, known: Iterable[bytes]) -> tuple[bytes, ...]:

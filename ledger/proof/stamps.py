@@ -21,14 +21,13 @@ from ledger.proof.revocation import (
     Answer,
     about,
     issuers_above,
+    read_all,
     read_answers,
-    read_crl,
-    read_ocsp,
     why_not,
 )
 from ledger.proof.trust import Trust, TrustedTsa, algorithm_words
 from ledger.proof.verdict import Finding, Outcome, TokenReport
-from ledger.timestamp.algorithms import digest, load_public_key
+from ledger.timestamp.algorithms import UNCHECKED, WEAK, digest, load_public_key
 from ledger.timestamp.der import load_certificate, reading
 from ledger.timestamp.path import TrustedPath, check_path, check_revocation
 from ledger.timestamp.request import DIGEST_BYTES
@@ -46,9 +45,6 @@ MAX_CERTIFICATES = 256
 FIRST_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_TIME = datetime(9990, 1, 1, tzinfo=UTC)
 """Times outside are nobody's; between them no accuracy leads out of what datetime can hold."""
-
-UNCHECKED = "unchecked: "
-"""How ``ledger.timestamp`` begins to say that nothing was shown false."""
 
 _PEM = re.compile(
     rb"-----BEGIN CERTIFICATE-----\n((?:[A-Za-z0-9+/=]{1,76}\n)+)-----END CERTIFICATE-----\n"
@@ -188,13 +184,8 @@ class Judge:
 
     def _check(self, token: Token, over: bytes | None) -> bytes:
         """The signer's certificate of a good token over these bytes; else what ``_judge`` sorts."""
-        algorithm = token.imprint_algorithm
-        if algorithm not in DIGEST_BYTES:
-            raise VerificationError(f"{UNCHECKED}imprint algorithm {algorithm} is not known here")
-        imprint = None if over is None else digest(algorithm, over)
-        if token.signed.scheme.kind == "unknown" and imprint in {None, token.imprint}:
-            scheme = token.signature_algorithm
-            raise VerificationError(f"{UNCHECKED}signature algorithm {scheme} is not known here")
+        known = token.imprint_algorithm in DIGEST_BYTES
+        imprint = digest(token.imprint_algorithm, over) if known and over is not None else None
         return check_token(token, imprint=imprint, certificates=self._certificates)
 
     def _trusted(self, token: Token, signer: bytes) -> tuple[TrustedTsa, TrustedPath]:
@@ -218,7 +209,7 @@ class Judge:
         _check_limits(tsa, token, signer)
         weak = {one.algorithm for one in self._trust.weak if token.gen_time >= one.moment}
         if weak and (used := weak & _algorithms(token, path)):
-            raise VerificationError(f"weak: {min(used)} by the trust file")
+            raise VerificationError(f"{WEAK}{min(used)} by the trust file")
         return tsa, path
 
     def _revocation(self, token: Token, tsa: str, path: TrustedPath) -> Finding:
@@ -230,24 +221,13 @@ class Judge:
             return Finding("revocation", Outcome.PROVEN, "good", {"tsa": tsa}, tsa=tsa)
         if not (self._answers or token.signed.crls or token.signed.ocsps):
             return Finding("revocation", Outcome.UNCHECKED, "no-material", {"tsa": tsa}, tsa=tsa)
-        answers = about((*self._answers, *_embedded(token)), path.certificates)
+        embedded = read_all(token.signed.crls, token.signed.ocsps)
+        answers = about((*self._answers, *embedded), path.certificates)
         shown = check_revocation(path, token.gen_time, *_material(token, answers))
         number = shown.index(False)
         code = why_not(path.certificates[number], answers, token.gen_time)
         values: dict[str, str | int] = {"tsa": tsa, "number": number + 1, "total": len(shown)}
         return Finding("revocation", Outcome.UNCHECKED, code, values, tsa=tsa)
-
-
-def _embedded(token: Token) -> list[Answer]:
-    """The CRLs and OCSP answers in the token that can be read."""
-    found = []
-    for reader, given in ((read_crl, token.signed.crls), (read_ocsp, token.signed.ocsps)):
-        for der in given:
-            try:
-                found.append(reader(der))
-            except MalformedError:
-                continue
-    return found
 
 
 def _material(

@@ -90,8 +90,9 @@ def headline(appraisal: Appraisal, language: Language = "en") -> str:
         missing = [c for c in named if c.outcome == "unchecked"]
         if [c.code for c in missing] == ["no-data"]:
             return str(table["no-data"][language])
-        names = ", ".join(c.name for c in missing)
-        return str(table["unchecked"][language].format(checks=names))
+        weak = [c for c in missing if c.code == "weak"]
+        names = ", ".join(c.name for c in weak or missing)
+        return str(table["weak" if weak else "unchecked"][language].format(checks=names))
     assert appraisal.bounds is not None  # noqa: S101 - else the outcome is not proven
     text: str = table["proven"][language].format(time=format_upper(appraisal.bounds[1]))
     if unchecked := _worth_naming(appraisal):

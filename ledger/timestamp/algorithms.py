@@ -1,8 +1,9 @@
 """Digests and signature schemes a token may use, by OID (RFC 5652 §5, RFC 5754, RFC 8419).
 
-What is not in these tables is not guessed at. Whether a scheme is strong enough today is asked
-apart (``weakness``), because a weak token is not a forged one; and a digest that cannot be
-computed here shows nothing false (``check_computable``).
+What is not in these tables is not guessed at: it shows nothing false, and the error then begins
+with ``UNCHECKED``. Whether a scheme is strong enough today is asked apart (``weakness``), because a
+weak token is not a forged one: that error begins with ``WEAK``. Whoever asks a token decides by
+these two words, so that one algorithm has one outcome everywhere.
 """
 
 from collections.abc import Iterable
@@ -19,6 +20,12 @@ from ledger.errors import MalformedError, VerificationError
 from ledger.timestamp.der import PARSER_ERRORS, reading
 from ledger.timestamp.request import DIGEST_NAMES
 
+UNCHECKED = "unchecked: "
+"""How an error begins that says that nothing was shown false."""
+
+WEAK = "weak: "
+"""How an error begins that says that what is true is below the floor, and does not count."""
+
 MIN_RSA_BITS = 2048
 MIN_CURVE_BITS = 256
 """Floors of ETSI TS 119 312 and NIST SP 800-131A; below them a token is not counted.
@@ -26,21 +33,17 @@ MIN_CURVE_BITS = 256
 That of RSA is a DSA modulus's as well.
 """
 
-WEAK_DIGESTS = frozenset({"sha1"})
+WEAK_DIGESTS = frozenset({"md5", "sha1"})
 
-BROKEN_DIGESTS = frozenset(
-    {"1.2.840.113549.2.2", "1.2.840.113549.2.4", "1.2.840.113549.2.5"}  # MD2, MD4, MD5
-)
-"""Digests we know and do not compute: they match whatever a forger likes, so they match nothing."""
-
-WEAK_CERTIFICATE_DIGESTS = frozenset({"md2", "md5", *WEAK_DIGESTS})
+WEAK_CERTIFICATE_DIGESTS = frozenset({"md2", *WEAK_DIGESTS})
 """Those under which a certificate's signature is below the floor, as asn1crypto names them."""
 
 MAX_SALT_BYTES = 2_048
 """A PSS salt is shorter than the modulus (RFC 8017 §9.1.1); openssl reads none over 16384 bits."""
 
 _HASHES: dict[str, type[hashes.HashAlgorithm]] = {
-    "sha1": hashes.SHA1,  # to tell a weak token from a forged one
+    "md5": hashes.MD5,  # this and the next to tell a weak token from a forged one
+    "sha1": hashes.SHA1,
     "sha256": hashes.SHA256,
     "sha384": hashes.SHA384,
     "sha512": hashes.SHA512,
@@ -49,6 +52,7 @@ _HASHES: dict[str, type[hashes.HashAlgorithm]] = {
 
 _SCHEMES: dict[str, tuple[str, str | None]] = {
     "1.2.840.113549.1.1.1": ("rsa-pkcs1", None),  # rsaEncryption: digest from digestAlgorithm
+    "1.2.840.113549.1.1.4": ("rsa-pkcs1", "md5"),
     "1.2.840.113549.1.1.5": ("rsa-pkcs1", "sha1"),
     "1.2.840.113549.1.1.11": ("rsa-pkcs1", "sha256"),
     "1.2.840.113549.1.1.12": ("rsa-pkcs1", "sha384"),
@@ -103,14 +107,22 @@ def digest_blocks(algorithm: str, blocks: Iterable[bytes]) -> bytes:
 
 
 def check_computable(algorithm: str, what: str = "digest") -> None:
-    """Raise VerificationError unless algorithm, of a ``what``, is one of ``DIGEST_BYTES``.
+    """Raise VerificationError (UNCHECKED) unless algorithm is one of ``DIGEST_BYTES``.
 
-    Its message begins with ``unchecked:``, for nothing is shown false, but for BROKEN_DIGESTS.
+    ``what``: whose digest it is, for the message.
     """
-    if algorithm in _HASHES:
-        return
-    reason = f"{what} algorithm {algorithm} is not one we can compute"
-    raise VerificationError(reason if algorithm in BROKEN_DIGESTS else f"unchecked: {reason}")
+    if algorithm not in _HASHES:
+        reason = f"{what} algorithm {algorithm} is not one we can compute"
+        raise VerificationError(f"{UNCHECKED}{reason}")
+
+
+def check_checkable(scheme: Scheme) -> None:
+    """Raise VerificationError (UNCHECKED) if no signature under scheme can be checked here."""
+    if scheme.kind == "sm2":
+        raise VerificationError(f"{UNCHECKED}sm2 signatures cannot be checked here")
+    check_computable(scheme.digest)
+    if scheme.kind == "unknown":
+        raise VerificationError(f"{UNCHECKED}signature algorithm {scheme.oid} is not known here")
 
 
 def digest_name(identifier: Any) -> str:  # noqa: ANN401 — an asn1crypto DigestAlgorithm
@@ -168,9 +180,9 @@ def load_public_key(subject_public_key_info: bytes) -> PublicKeyTypes:
 def check_signature(scheme: Scheme, key: PublicKeyTypes, signature: bytes, message: bytes) -> None:
     """Raise VerificationError unless signature over message is good under key and scheme.
 
-    Begins with ``unchecked:`` if the scheme's digest cannot be computed (``check_computable``).
+    It begins with UNCHECKED if the scheme cannot be checked here (``check_checkable``).
     """
-    check_computable(scheme.digest)
+    check_checkable(scheme)
     algorithm = _HASHES[scheme.digest]()
     try:
         if scheme.kind == "rsa-pkcs1" and isinstance(key, rsa.RSAPublicKey):

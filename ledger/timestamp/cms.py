@@ -1,6 +1,6 @@
 """The CMS envelope of a token: SignedData with exactly one signer (RFC 5652, RFC 5035).
 
-Structure is checked while parsing, truth by ``check_signed``. The bytes that were signed are
+Structure is checked while parsing, truth by the checks at the end. The bytes that were signed are
 taken as they were received, never encoded again.
 
 Faults that leave the rest readable have a name (of ``ledger.timestamp.examine.CHECKS``) and go to
@@ -20,6 +20,7 @@ from asn1crypto import (
 from ledger.errors import MalformedError, VerificationError
 from ledger.timestamp.algorithms import (
     Scheme,
+    check_checkable,
     check_signature,
     digest,
     digest_name,
@@ -323,16 +324,6 @@ def find_signer(signed: SignedContent, certificates: Sequence[bytes]) -> Signer 
     return named[0] if named else None
 
 
-def check_signed(signed: SignedContent, signer: Signer) -> None:
-    """Raise VerificationError unless the certificate signer, and no other, signed the content.
-
-    It begins with ``unchecked:`` if that takes a digest that we cannot compute.
-    """
-    check_identified(signed, signer)
-    check_message_digest(signed)
-    check_signature_value(signed, signer)
-
-
 def check_identified(signed: SignedContent, signer: Signer) -> None:
     """Raise VerificationError unless what is signed names signer's certificate (RFC 5816 §2.2)."""
     if not is_identified(signed, signer.der, signer.certificate):
@@ -340,13 +331,20 @@ def check_identified(signed: SignedContent, signer: Signer) -> None:
 
 
 def check_message_digest(signed: SignedContent) -> None:
-    """Raise VerificationError unless the signed digest is that of the content (RFC 5652 §5.4)."""
+    """Raise VerificationError unless the signed digest is that of the content (RFC 5652 §5.4).
+
+    It begins with UNCHECKED if the digest is one that we cannot compute.
+    """
     if digest(signed.digest_algorithm, signed.content) != signed.message_digest:
         raise VerificationError("the message-digest attribute is not the content's digest")
 
 
 def check_signature_value(signed: SignedContent, signer: Signer) -> None:
-    """Raise VerificationError unless signer's key signed the attributes; MalformedError: no key."""
+    """Raise VerificationError unless signer's key signed the attributes; MalformedError: no key.
+
+    It begins with UNCHECKED if such a signature cannot be checked here; the key is not read then.
+    """
+    check_checkable(signed.scheme)
     with reading("public key"):
         key = load_public_key(signer.certificate.public_key.dump())
     check_signature(signed.scheme, key, signed.signature, signed.signed_attributes)

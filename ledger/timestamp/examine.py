@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ledger.errors import MalformedError, VerificationError
-from ledger.timestamp.algorithms import SM2_OIDS
+from ledger.timestamp.algorithms import SM2_OIDS, WEAK
 from ledger.timestamp.cms import (
     Signer,
     check_identified,
@@ -70,8 +70,9 @@ class Check:
     """One check's outcome.
 
     ``code``: ``proven``, ``refuted``, or why it is unchecked: no-token, not-reached, bare, no-data,
-    no-request, no-nonce, no-certificate, no-anchor, no-material, partly, unknown-algorithm, sm2.
-    ``values``: what was found; a refuted check has ``reason``.
+    no-request, no-nonce, no-certificate, no-anchor, no-material, partly, unknown-algorithm, sm2;
+    or ``weak``: nothing was shown false, but what is true is too weak to count. ``values``: what
+    was found; a refuted check and a weak one have ``reason``.
     """
 
     name: str
@@ -153,7 +154,7 @@ class _Examiner:
         try:
             return _proven(name) if question is None else question()
         except (MalformedError, VerificationError) as error:
-            return Check(name, "refuted", "refuted", {"reason": str(error)})
+            return faulted(name, str(error))
 
     @property
     def token(self) -> Token:
@@ -326,6 +327,13 @@ class _Examiner:
             values = {"shown": sum(shown), "certificates": len(shown)}
             return Check("revocation", "unchecked", "partly", values)
         return _proven("revocation", certificates=len(shown))
+
+
+def faulted(name: str, reason: str) -> Check:
+    """The check that raised ``reason``: refuted, but unchecked if that is only weak."""
+    if reason.startswith(WEAK):
+        return Check(name, "unchecked", "weak", {"reason": reason.removeprefix(WEAK)})
+    return Check(name, "refuted", "refuted", {"reason": reason})
 
 
 def _proven(name: str, **values: str | int) -> Check:

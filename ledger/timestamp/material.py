@@ -17,13 +17,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from asn1crypto import crl, ocsp, x509
+from asn1crypto import ocsp, x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from ledger.errors import MalformedError
 from ledger.timestamp.algorithms import load_public_key
 from ledger.timestamp.der import SEQUENCE, load, load_certificate, reading
-from ledger.timestamp.path import MAX_MATERIAL_BYTES
+from ledger.timestamp.path import MAX_MATERIAL_BYTES, load_crl
 
 MAX_MATERIAL_FILE_BYTES = 16 * 1024 * 1024
 """One file: several CRLs of the largest size that is read, in PEM."""
@@ -77,7 +77,7 @@ def parse_certificates(content: bytes) -> tuple[bytes, ...]:
 
 def parse_crls(content: bytes) -> tuple[bytes, ...]:
     """DER of the CRLs in a file, one or more; MalformedError if it holds anything else."""
-    return _parse(content, "X509 CRL", _load_crl)
+    return _parse(content, "X509 CRL", load_crl)
 
 
 def parse_ocsps(content: bytes) -> tuple[bytes, ...]:
@@ -139,12 +139,6 @@ def _unarmor(content: bytes, label: str) -> tuple[bytes, ...]:
         return tuple(base64.b64decode(b"".join(body.split()), validate=True) for body in bodies)
     except ValueError as error:
         raise MalformedError("a PEM block is not base64") from error
-
-
-def _load_crl(der: bytes) -> None:
-    value = load(crl.CertificateList, der, "CRL", MAX_MATERIAL_BYTES)
-    with reading("CRL"):
-        value.native  # noqa: B018 — forces the parse
 
 
 def _load_ocsp(der: bytes) -> None:

@@ -19,15 +19,16 @@ IMPRINT_ALGORITHMS = {"sha256": 32, "sha384": 48, "sha512": 64, "sm3": 32}
 """Digest algorithms we ask to have stamped, and their length in bytes."""
 
 DIGEST_OIDS = {
+    "md5": "1.2.840.113549.2.5",
     "sha1": "1.3.14.3.2.26",
     "sha256": "2.16.840.1.101.3.4.2.1",
     "sha384": "2.16.840.1.101.3.4.2.2",
     "sha512": "2.16.840.1.101.3.4.2.3",
     "sm3": "1.2.156.10197.1.401",
 }
-"""Digest algorithms we can compute. SHA-1 only to say that a token is weak, not unreadable."""
+"""Digest algorithms we can compute. MD5 and SHA-1 only to tell a weak token from a forged one."""
 
-DIGEST_BYTES = {"sha1": 20, **IMPRINT_ALGORITHMS}
+DIGEST_BYTES = {"md5": 16, "sha1": 20, **IMPRINT_ALGORITHMS}
 DIGEST_NAMES = {oid: name for name, oid in DIGEST_OIDS.items()}
 
 MAX_REQUEST_BYTES = 4_096

@@ -13,17 +13,19 @@ ledger.errors.MalformedError: timestamp token has 1 bytes, want 2 to 262144
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from asn1crypto import tsp, x509
 
 from ledger.errors import MalformedError, VerificationError
 from ledger.timestamp.algorithms import (
-    BROKEN_DIGESTS,
+    UNCHECKED,
+    WEAK,
     WEAK_DIGESTS,
+    check_checkable,
     check_computable,
     digest_name,
     load_public_key,
@@ -34,7 +36,9 @@ from ledger.timestamp.cms import (
     Fault,
     SignedContent,
     Signer,
-    check_signed,
+    check_identified,
+    check_message_digest,
+    check_signature_value,
     find_signer,
     parse_signed,
     refuse,
@@ -52,6 +56,9 @@ MAX_ACCURACY_SECONDS = 86_400 * 366
 """A year: more says nothing about time, and keeps the sum inside what datetime can hold."""
 
 TIME_STAMPING = "1.3.6.1.5.5.7.3.8"
+P = ParamSpec("P")
+T = TypeVar("T")
+
 GRANTED = (0, 1)  # granted, grantedWithMods
 SIGNING_USES = frozenset({"digital_signature", "non_repudiation"})
 
@@ -119,12 +126,13 @@ def parse_token(b: bytes) -> Token:
 
     MalformedError if it is neither; VerificationError if the TSA's status is not granted (0) or
     granted with modifications (1), even with a token beside it (RFC 3161 §2.4.2), or if the signer
-    info and the signing-certificate attribute name different embedded certificates; it begins with
-    ``unchecked:`` if that attribute uses a digest we cannot compute.
+    info and the signing-certificate attribute name different embedded certificates.
     """
     raw = granted_token(parse_response(b))
     signed = parse_signed(raw)
-    return read_content(raw, signed, find_signer(signed, signed.certificates))
+    # What is unchecked here is asked again, and said, by ``check_token``.
+    signer = _ask([], find_signer, signed, signed.certificates)
+    return read_content(raw, signed, signer)
 
 
 def parse_response(b: bytes) -> Response:
@@ -258,35 +266,60 @@ def check_token(
     to look at a token whose original is not at hand. ``nonce``: the request's, if there was one.
     ``certificates``: DER, where to look for the signer if the token does not embed it.
 
-    VerificationError: over other bytes, another nonce, a digest of ``BROKEN_DIGESTS``, a
-    signature, message digest or signing-certificate attribute that does not match, or a signer
-    that is not an end entity for time stamping alone (RFC 3161 §2.3). If its message begins with
-    ``unchecked:`` (SM2, another digest that we cannot compute, or no certificate is embedded and
-    the signer's is not among certificates) nothing was shown false.
+    VerificationError: over other bytes, another nonce, a signature, message digest or
+    signing-certificate attribute that does not match, or a signer that is not an end entity for
+    time stamping alone (RFC 3161 §2.3). If its message begins with UNCHECKED (SM2, another
+    algorithm that we do not know, or no certificate is embedded and the signer's is not among
+    certificates) everything that could be asked was, and nothing was shown false.
     MalformedError: a certificate that cannot be read. NOT checked: strength, chain, revocation,
     and the certificates after the first in a signing-certificate attribute.
     """
-    if token.imprint_algorithm in BROKEN_DIGESTS:
-        check_computable(token.imprint_algorithm, "imprint")
     if imprint is not None:
         check_imprint(token, imprint)
     if nonce is not None and nonce != token.nonce:
         raise VerificationError("the token answers another request: nonce does not match")
-    if token.is_sm2:
-        raise VerificationError("unchecked: sm2 signatures cannot be checked here")
+    signed = token.signed
+    unchecked: list[VerificationError] = []
+    _ask(unchecked, check_computable, token.imprint_algorithm, "imprint")
+    _ask(unchecked, check_checkable, signed.scheme)
+    signer = _ask(unchecked, _find_signer, token, certificates)
+    if signer is not None:
+        check_identified(signed, signer)
+    _ask(unchecked, check_message_digest, signed)
+    if signer is not None:
+        _ask(unchecked, check_signature_value, signed, signer)
+        with reading("certificate"):
+            check_end_entity(signer.certificate)
+            check_purpose(signer.certificate)
+    if signer is None or unchecked:
+        raise unchecked[0]
+    return signer.der
+
+
+def _ask(
+    unchecked: list[VerificationError],
+    question: Callable[P, T],
+    *arguments: P.args,
+    **named: P.kwargs,
+) -> T | None:
+    """The answer; None if it is UNCHECKED: the error is put aside until all else is asked."""
+    try:
+        return question(*arguments, **named)
+    except VerificationError as error:
+        if not str(error).startswith(UNCHECKED):
+            raise
+        unchecked.append(error)
+        return None
+
+
+def _find_signer(token: Token, certificates: Sequence[bytes]) -> Signer:
     signer = find_signer(token.signed, (*token.certificates, *certificates))
     if signer is None and token.certificates:
         # RFC 3161 §2.4.1: certificates are there if asked for, and the signer's then is too.
         raise VerificationError("none of the embedded certificates is the signer's")
     if signer is None:
-        raise VerificationError("unchecked: the signer's certificate is not at hand")
-    check_signed(token.signed, signer)
-    with reading("certificate"):
-        check_end_entity(signer.certificate)
-        check_purpose(signer.certificate)
-    # Last, so that all that can be shown false is.
-    check_computable(token.imprint_algorithm, "imprint")
-    return signer.der
+        raise VerificationError(f"{UNCHECKED}the signer's certificate is not at hand")
+    return signer
 
 
 def check_imprint(token: Token, imprint: bytes) -> None:
@@ -318,9 +351,10 @@ def check_purpose(certificate: x509.Certificate) -> None:
 def check_strength(token: Token, signer: bytes) -> None:
     """Raise VerificationError("weak: …") if an algorithm or key is below today's floor.
 
-    ``signer``: as ``check_token`` returned it. Imprints and signatures with SHA-1, RSA under 2048
-    bits and curves under 256 bits are weak. An ESSCertID of version 1 (SHA-1) is not: it adds to
-    the signature, it does not carry it. Those above the signer are asked about by ``check_path``.
+    ``signer``: as ``check_token`` returned it. Imprints and signatures with MD5 or SHA-1, RSA under
+    2048 bits and curves under 256 bits are weak. An ESSCertID of SHA-1 is not (RFC 2634 has no
+    other): it adds to the signature, it does not carry it; one of MD5 is. What is above the signer
+    is asked about by ``check_path``.
     MalformedError: a certificate that cannot be read.
     """
     check_imprint_strength(token)
@@ -330,7 +364,7 @@ def check_strength(token: Token, signer: bytes) -> None:
 def check_imprint_strength(token: Token) -> None:
     """Raise VerificationError("weak: …") if the imprint is under a digest below the floor."""
     if token.imprint_algorithm in WEAK_DIGESTS:
-        raise VerificationError(f"weak: {token.imprint_algorithm} imprint")
+        raise VerificationError(f"{WEAK}{token.imprint_algorithm} imprint")
 
 
 def check_signature_strength(token: Token, signer: bytes) -> None:
@@ -339,7 +373,9 @@ def check_signature_strength(token: Token, signer: bytes) -> None:
         key = load_public_key(load_certificate(signer).public_key.dump())
     reason = weakness(token.signed.scheme, key)
     if reason is not None:
-        raise VerificationError(f"weak: {reason}")
+        raise VerificationError(f"{WEAK}{reason}")
+    if any(one.algorithm == "md5" for one in token.signed.certificate_ids):
+        raise VerificationError(f"{WEAK}md5 signing-certificate attribute")
 
 
 def openssl_verifiable(token: Token) -> bool:

@@ -208,7 +208,7 @@ def test_more_or_longer_answers_than_the_limits_are_refuted(
 ) -> None:
     many = [number.to_bytes(4) for number in range(MAX_ANSWERS + 1)]
     assert codes(ask(plain, *many), "revocation")[0] == "malformed"
-    monkeypatch.setattr(revocation, "MAX_MATERIAL_BYTES", len(MIDDLE_CRL) - 1)
+    monkeypatch.setattr("ledger.timestamp.path.MAX_MATERIAL_BYTES", len(MIDDLE_CRL) - 1)
     verdict = ask(plain, MIDDLE_CRL)
     assert "want 2 to" in str(of_step(verdict, "revocation")[0].values["reason"])
     monkeypatch.setattr(revocation, "MAX_ANSWERS_BYTES", 10)

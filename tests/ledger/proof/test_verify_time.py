@@ -34,6 +34,8 @@ from tests.ledger.proof.world import (
 from tests.ledger.timestamp.authority import (
     GEN_TIME,
     POLICY,
+    SM2_WITH_SM3,
+    SM3,
     Authority,
     Signer,
     make_content,
@@ -360,7 +362,8 @@ def _changed_info(**changes: Any) -> Any:
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        ({"fields": {"algorithm": "md5"}}, "imprint algorithm"),
+        ({"fields": {"algorithm": "sha224"}}, "imprint algorithm"),
+        ({"fields": {"algorithm": "md5"}}, "weak: md5 imprint"),
         (
             {"parts": _changed_info(signature_algorithm={"algorithm": "1.2.3.4"})},
             "signature algorithm 1.2.3.4",
@@ -386,17 +389,8 @@ def test_a_token_nobody_can_check_over_other_bytes_is_still_refuted(both: Bundle
 
 
 def test_an_sm2_token_is_not_counted_but_not_refuted() -> None:
-    sm3 = {"algorithm": "1.2.156.10197.1.401"}
-
-    def parts(fields: dict[str, Any]) -> dict[str, Any]:
-        info = {
-            **fields["signer_infos"][0],
-            "digest_algorithm": sm3,
-            "signature_algorithm": {"algorithm": "1.2.156.10197.1.501"},
-        }
-        return {**fields, "signer_infos": [info], "digest_algorithms": [sm3]}
-
-    shown = stamped({"one": answer(ONE_SIGNER, parts=parts), "two": answer(TWO_SIGNER)}, ONE, TWO)
+    sm2 = answer(ONE_SIGNER, digest=SM3, scheme=SM2_WITH_SM3)
+    shown = stamped({"one": sm2, "two": answer(TWO_SIGNER)}, ONE, TWO)
     verdict = judge(shown, believing(1, one=ONE, two=TWO))
     assert "sm2" in reasons(verdict)[0]
     assert verdict.outcome is Outcome.PROVEN

@@ -30,7 +30,7 @@ SOURCE = Source(HOSTILE, CONTENT, HOSTILE, ("openssl <x>",), None, "tool", datet
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
 CODES = (
     "no-token not-reached bare no-data no-request no-nonce no-certificate no-anchor no-material"
-    " partly unknown-algorithm sm2 no-trust-file"
+    " partly unknown-algorithm weak sm2 no-trust-file"
 )
 
 
@@ -44,6 +44,7 @@ APPRAISALS = (
     judged(imprint=None),
     judged(respond(None, 2)),
     judged(make_token(ROOT.signer(), make_content(version=2))),
+    judged(make_token(ROOT.signer(), make_content(algorithm="sha1")), imprint=None),
 )
 
 
@@ -96,7 +97,7 @@ def test_the_page_carries_the_policy_of_the_verdicts_page() -> None:
 
 
 def test_outcomes_and_exit_codes() -> None:
-    assert [one.exit_code for one in APPRAISALS] == [0, 1, 3, 1, 1]
+    assert [one.exit_code for one in APPRAISALS] == [0, 1, 3, 1, 1, 3]
     assert APPRAISALS[0].outcome is Outcome.PROVEN
     assert APPRAISALS[2].outcome is Outcome.UNCHECKED
     assert APPRAISALS[0].first_fault is None

@@ -19,6 +19,7 @@ END = datetime(2030, 1, 1, tzinfo=UTC)
 DER = serialization.Encoding.DER
 STAMPING = (ExtendedKeyUsageOID.TIME_STAMPING,)
 POLICY = "1.3.6.1.4.1.99999.1"
+SM3, SM2_WITH_SM3 = "1.2.156.10197.1.401", "1.2.156.10197.1.501"
 
 
 def name(text: str) -> x509.Name:
@@ -213,7 +214,7 @@ def make_token(
     listed = attributes(
         [
             {"type": "content_type", "values": ["tst_info"]},
-            {"type": "message_digest", "values": [hashlib.new(digest, content).digest()]},
+            {"type": "message_digest", "values": [_hashed(digest, content)]},
             {
                 "type": "signing_certificate_v2",
                 "values": [tsp.SigningCertificateV2({"certs": [identifier]})],
@@ -256,6 +257,10 @@ def make_token(
     ).dump()
 
 
+def _hashed(digest: str, content: bytes) -> bytes:
+    return hashlib.new({SM3: "sm3"}.get(digest, digest), content).digest()
+
+
 def signature_algorithm(scheme: str, digest: str) -> dict[str, Any]:
     if scheme != "rsassa_pss":
         return {"algorithm": scheme}
@@ -270,7 +275,8 @@ def signature_algorithm(scheme: str, digest: str) -> dict[str, Any]:
 
 
 def sign(key: Any, scheme: str, digest: str, message: bytes) -> bytes:
-    algorithm = {"sha1": hashes.SHA1, "sha256": hashes.SHA256}.get(digest, hashes.SHA512)()
+    known = {"md5": hashes.MD5, "sha1": hashes.SHA1, "sha256": hashes.SHA256}
+    algorithm = known.get(digest, hashes.SHA512)()
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return key.sign(message)
     if isinstance(key, rsa.RSAPrivateKey):

@@ -47,6 +47,12 @@ def refuted(examination: Examination) -> list[str]:
     return [check.name for check in examination.checks if check.outcome == "refuted"]
 
 
+def weakly(examination: Examination) -> list[str]:
+    """The checks that are only too weak, where none is refuted."""
+    assert not refuted(examination)
+    return [check.name for check in examination.checks if check.code == "weak"]
+
+
 def holds(examination: Examination) -> bool:
     """Whether every check is proven but those nobody gave anything for."""
     return all(
@@ -126,7 +132,7 @@ FAULTS: list[tuple[dict[str, Any], list[str]]] = [
     ({"content": make_content(b"other")}, ["imprint"]),
     ({"content": make_content(version=2)}, ["format"]),
     ({"content": make_content(imprint=bytes(31))}, ["imprint.algorithm", "imprint"]),
-    ({"content": make_content(algorithm="sha1")}, ["imprint.algorithm", "imprint"]),
+    ({"content": make_content(algorithm="sha1")}, ["imprint"]),
 ]
 
 
@@ -159,12 +165,12 @@ def test_a_signer_not_for_time_stamping_is_named(options: dict[str, Any], name: 
 
 def test_weak_key_and_foreign_root_are_named() -> None:
     weak = ROOT.signer(rsa.generate_private_key(65537, 1024))
-    assert refuted(look(make_token(weak, scheme="rsassa_pkcs1v15"))) == ["strength"]
+    assert weakly(look(make_token(weak, scheme="rsassa_pkcs1v15"))) == ["strength"]
     assert refuted(look(make_token(SIGNER), anchors=[Authority("Other").der])) == ["chain"]
     small = Authority("Small", rsa.generate_private_key(65537, 1024))
     above = look(make_token(small.signer()), anchors=[small.der])
-    assert refuted(above) == ["chain"]
-    assert named(above, "chain").values == {"reason": "weak: rsa key of 1024 bits in the chain"}
+    assert weakly(above) == ["chain"]
+    assert named(above, "chain").values == {"reason": "rsa key of 1024 bits in the chain"}
     assert refuted(look(make_token(SIGNER), anchors=[])) == ["chain"]
 
 
