@@ -70,8 +70,11 @@ class Bounds:
     @property
     def contradictory(self) -> bool:
         """Signed after it existed: no such record can be, so some TSA's time is wrong."""
-        lower, upper = self.best_lower, self.best_upper
-        return lower is not None and upper is not None and lower.time > upper.time
+        lower = self.best_lower
+        if lower is None:
+            return False
+        upper = self.best_upper
+        return upper is not None and lower.time > upper.time
 
     @property
     def upper(self) -> datetime | None:
