@@ -18,7 +18,7 @@ from importlib.resources import files
 from ledger.errors import MalformedError
 
 _PEM = re.compile(
-    rb"-----BEGIN CERTIFICATE-----\n((?:[A-Za-z0-9+/=]{1,64}\n)+)-----END CERTIFICATE-----\n"
+    rb"-----BEGIN CERTIFICATE-----\n((?:[A-Za-z0-9+/=]{1,64}\n)*)-----END CERTIFICATE-----\n"
 )
 
 
@@ -40,14 +40,26 @@ def default_trust() -> bytes:
 
 
 def parse_pem(name: str, content: bytes) -> bytes:
-    """The DER in content, the PEM of one certificate (RFC 7468 §3, strict, nothing around it).
+    """The DER in content, which is exactly what ``format_pem`` makes of it (RFC 7468 §3, strict).
 
-    MalformedError, which names the file: it is anything else.
+    MalformedError, which names the file: it is anything else. Whether the DER is a certificate is
+    not asked.
     """
     match = _PEM.fullmatch(content)
     if match is None:
         raise MalformedError(f"{name} is not one PEM certificate")
     try:
-        return base64.b64decode(match[1].replace(b"\n", b""), validate=True)
+        der = base64.b64decode(match[1].replace(b"\n", b""), validate=True)
     except ValueError as error:
         raise MalformedError(f"{name} is not base64") from error
+    # Base64 has spare bits and PEM free line lengths: what does not decide is not let vary.
+    if format_pem(der) != content:
+        raise MalformedError(f"{name} is not in the one form of a PEM certificate")
+    return der
+
+
+def format_pem(der: bytes) -> bytes:
+    """The PEM of one certificate: lines of 64 characters, nothing before or after."""
+    text = base64.b64encode(der).decode("ascii")
+    lines = "".join(f"{text[i : i + 64]}\n" for i in range(0, len(text), 64))
+    return f"-----BEGIN CERTIFICATE-----\n{lines}-----END CERTIFICATE-----\n".encode("ascii")

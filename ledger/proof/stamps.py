@@ -6,9 +6,7 @@ can check (SM2), is *not counted*: one authority going bad years later must not 
 others carry.
 """
 
-import base64
 import hashlib
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -25,6 +23,7 @@ from ledger.proof.revocation import (
     read_answers,
     why_not,
 )
+from ledger.proof.roots import format_pem, parse_pem
 from ledger.proof.trust import Trust, TrustedTsa, algorithm_words
 from ledger.proof.verdict import Finding, Outcome, TokenReport
 from ledger.timestamp.algorithms import UNCHECKED, WEAK, digest, load_public_key
@@ -45,10 +44,6 @@ MAX_CERTIFICATES = 256
 FIRST_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 LAST_TIME = datetime(9990, 1, 1, tzinfo=UTC)
 """Times outside are nobody's; between them no accuracy leads out of what datetime can hold."""
-
-_PEM = re.compile(
-    rb"-----BEGIN CERTIFICATE-----\n((?:[A-Za-z0-9+/=]{1,76}\n)+)-----END CERTIFICATE-----\n"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,26 +88,16 @@ def read_certificates(bundle: Bundle) -> tuple[bytes, ...]:
     if len(placed) > MAX_CERTIFICATES:
         raise MalformedError(f"{len(placed)} certificates, want at most {MAX_CERTIFICATES}")
     for path, _ in placed:
-        match = _PEM.fullmatch(bundle.files[path])
-        if match is None:
-            raise MalformedError(f"{path} is not one PEM certificate")
-        try:
-            der = base64.b64decode(match[1].replace(b"\n", b""), validate=True)
-        except ValueError as error:
-            raise MalformedError(f"{path} is not base64") from error
-        # Base64 has spare bits and PEM free line lengths: what does not decide is not let vary.
-        if format_certificate(der) != (path, bundle.files[path]):
-            raise MalformedError(f"{path} is not this certificate as bundles hold it")
+        der = parse_pem(path, bundle.files[path])
+        if format_certificate(der)[0] != path:
+            raise MalformedError(f"{path} is not named after its certificate")
         found.append(der)
     return tuple(found)
 
 
 def format_certificate(der: bytes) -> tuple[str, bytes]:
     """Path in the bundle and PEM bytes of a certificate."""
-    text = base64.b64encode(der).decode("ascii")
-    lines = "".join(f"{text[i : i + 64]}\n" for i in range(0, len(text), 64))
-    pem = f"-----BEGIN CERTIFICATE-----\n{lines}-----END CERTIFICATE-----\n"
-    return f"material/{hashlib.sha256(der).hexdigest()[:16]}.pem", pem.encode("ascii")
+    return f"material/{hashlib.sha256(der).hexdigest()[:16]}.pem", format_pem(der)
 
 
 def make_judge(bundle: Bundle, trust: Trust) -> tuple["Judge", list[Finding]]:

@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from ledger.errors import MalformedError, VerificationError
-from ledger.proof.roots import default_trust, parse_pem, read_roots
+from ledger.proof.roots import default_trust, format_pem, parse_pem, read_roots
 from ledger.proof.trust import TrustedTsa, parse_trust
 from ledger.timestamp.path import check_path
 from ledger.timestamp.token import check_strength, check_token, parse_token
@@ -179,6 +179,37 @@ GOOD = FILES[min(FILES)]
 )
 def test_a_file_that_is_not_one_certificate_in_pem_is_refused_by_name(content: bytes) -> None:
     with pytest.raises(MalformedError, match=r"one\.pem is not one PEM certificate"):
+        parse_pem("one.pem", content)
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 3, 47, 48, 49, 96, 1000])
+def test_what_is_formatted_is_parsed_and_only_in_that_form(length: int) -> None:
+    der = bytes(range(256))[:length] or b""
+    content = format_pem(der)
+    assert parse_pem("one.pem", content) == der
+    for position in range(len(content)):
+        with pytest.raises(MalformedError, match=r"^one\.pem is not "):
+            parse_pem("one.pem", content[:position])
+        changed = bytearray(content)
+        changed[position] ^= 1
+        try:
+            other = parse_pem("one.pem", bytes(changed))
+        except MalformedError:
+            continue
+        assert other != der
+        assert format_pem(other) == bytes(changed)
+
+
+@pytest.mark.parametrize(
+    ("lines", "der"),
+    [(b"MA==", b"0"), (b"MB==", None), (b"MA==\n", None), (b"M\nA==", None), (b"MA", None)],
+)
+def test_spare_bits_and_line_lengths_are_not_let_vary(lines: bytes, der: bytes | None) -> None:
+    content = b"-----BEGIN CERTIFICATE-----\n" + lines + b"\n-----END CERTIFICATE-----\n"
+    if der is not None:
+        assert parse_pem("one.pem", content) == der
+        return
+    with pytest.raises(MalformedError, match=r"^one\.pem is not "):
         parse_pem("one.pem", content)
 
 
