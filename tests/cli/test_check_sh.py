@@ -1,0 +1,141 @@
+"""``docs/check.sh`` repeats the verdict's steps with openssl alone, and sees what was changed."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Tally
+
+SCRIPT = Path(__file__).parents[2] / "docs" / "check.sh"
+Ran = subprocess.CompletedProcess[str]
+
+
+def check(folder: Path, *words: Path) -> Ran:
+    line = ["sh", str(SCRIPT), *map(str, words)]
+    return subprocess.run(line, cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def opened(tally: Tally, folder: Path) -> Path:
+    """An unpacked bundle of a folder's record and a file's, with what its roots are beside it."""
+    assert tally("anchor", folder).code == 0
+    assert tally("anchor", folder / "a.txt", "--title", "配方\\n 1").code == 0
+    words = ["1", "2", "--disclose", "carrier", "--disclose", "title", "--file", "sub/第12批.xlsx"]
+    assert tally("bundle", *words, "--with-carriers", "-o", "x.zip").code == 0
+    place = folder.parent / "opened"
+    with zipfile.ZipFile("x.zip") as file:
+        file.extractall(place)
+    roots = sorted(tally.vault.glob("*-root.pem"))
+    (folder.parent / "roots.pem").write_bytes(b"".join(path.read_bytes() for path in roots))
+    return place
+
+
+def make_sums(place: Path) -> None:
+    """``SHA256SUMS`` anew, as a forger would."""
+    rows = []
+    for line in (place / "SHA256SUMS").read_text("utf-8").splitlines():
+        path = line.split("  ", 1)[1]
+        rows.append(f"{hashlib.sha256((place / path).read_bytes()).hexdigest()}  {path}\n")
+    (place / "SHA256SUMS").write_text("".join(rows), "utf-8")
+
+
+def test_the_script_has_sixty_lines_at_most() -> None:
+    assert len(SCRIPT.read_text("utf-8").splitlines()) <= 60
+
+
+def test_it_gets_the_verdicts_values(tally: Tally, opened: Path, folder: Path) -> None:
+    ran = check(opened, opened.parent / "roots.pem", folder / "a.txt")
+    assert ran.returncode == 0, ran.stdout
+    assert not ran.stderr
+    assert "NO " not in ran.stdout
+    assert "\n??" not in ran.stdout
+    trust = tally.vault / "development-trust.toml"
+    verdict = tally.json("verify", "x.zip", folder / "a.txt", "--trust", trust, code=0)
+    for record in verdict["records"]:
+        assert f"entry {record['index']} (from 0) of" in ran.stdout
+    index = json.loads((opened / "bundle.json").read_bytes())
+    assert [f"entry {one['entry']}" in ran.stdout for one in index["records"]] == [True, True]
+    assert '"title","配方\\\\n 1"]' in ran.stdout
+    assert "manifest 2" in ran.stdout
+    assert f"{folder / 'a.txt'}: is what records/" in ran.stdout
+    assert ran.stdout.count("existed at") == len(list(opened.glob("stamps/*/*.tsr")))
+
+
+def test_a_file_that_no_record_names_is_said(opened: Path, folder: Path) -> None:
+    (folder / "other").write_bytes(b"other")
+    ran = check(opened, opened.parent / "roots.pem", folder / "other")
+    assert ran.returncode == 1
+    assert "no record shown here names" in ran.stdout
+
+
+def test_without_a_root_of_ones_own_no_stamp_counts(tally: Tally, opened: Path) -> None:
+    one = next(iter(sorted(tally.vault.glob("*-root.pem"))))
+    some = check(opened, one)
+    assert some.returncode == 0
+    assert "??" in some.stdout
+    shutil.copy(Path(__file__), opened.parent / "none.pem")
+    none = check(opened, opened.parent / "none.pem")
+    assert none.returncode == 1
+    assert "no time stamp that leads to a root of yours" in none.stdout
+
+
+def _replace(path: Path, old: bytes, new: bytes) -> None:
+    content = path.read_bytes()
+    assert old in content
+    path.write_bytes(content.replace(old, new, 1))
+
+
+def _flip(path: Path, place: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
+def _drop_hash(path: Path) -> None:
+    lines = path.read_text("utf-8").splitlines(keepends=True)
+    del lines[2]
+    path.write_text("".join(lines), "utf-8")
+
+
+FORGERIES: dict[str, tuple[str, Callable[[Path], None], str]] = {
+    "a disclosure": ("records/*.sd-jwt", lambda p: _flip(p, -30), "does not say"),
+    "J": ("records/*.sd-jwt", lambda p: _flip(p, 400), "entry"),
+    "the index": ("proofs/*", lambda p: _replace(p, b"index ", b"index 1"), "is under the root"),
+    "the path": ("proofs/*", _drop_hash, "is under the root"),
+    "the root": ("checkpoints/*", lambda p: _flip(p, -3600), "signature"),
+    "a line": ("manifests/*", lambda p: _replace(p, b"\n1 ", b"\n0 "), "manifest 1"),
+    "a carrier": ("carriers/*/sub/*", lambda p: _flip(p, 0), "SHA256SUMS"),
+    "a stamp": ("stamps/*/*.tsr", lambda p: _flip(p, -1), "not over"),
+}
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+def test_a_forgery_is_seen_where_it_was_made(opened: Path, name: str) -> None:
+    pattern, change, word = FORGERIES[name]
+    change(min(opened.glob(pattern)))
+    ran = check(opened, opened.parent / "roots.pem")
+    assert ran.returncode == 1
+    if name == "a carrier":
+        make_sums(opened)
+        again = check(opened, opened.parent / "roots.pem", min(opened.glob(pattern)))
+        assert "no record shown here names" in again.stdout
+        return
+    make_sums(opened)
+    again = check(opened, opened.parent / "roots.pem")
+    lines = [line for line in again.stdout.splitlines() if line[:2] in {"NO", "??"}]
+    assert any(word in line for line in lines), again.stdout
+    assert again.returncode == (0 if name == "a stamp" else 1)
+
+
+def test_it_is_plain_posix_shell() -> None:
+    """Debian's sh knows nothing of bash; the words that others lack are not there either."""
+    text = SCRIPT.read_text("utf-8")
+    assert text.startswith("#!/bin/sh\n")
+    for word in ("[[", "function ", "local ", "xxd", "base64 -w", "sha256sum ", "date -d"):
+        assert word not in text
