@@ -32,7 +32,7 @@ from ledger.tlog.checkpoint import (
     parse_checkpoint,
     sign_checkpoint,
 )
-from ledger.tlog.merkle import EMPTY_ROOT, MAX_SIZE, TreeHead, leaf_hash, tree_root
+from ledger.tlog.merkle import EMPTY_ROOT, MAX_SIZE, TreeHead, leaf_hashes, tree_root
 from ledger.tlog.note import COSIGNATURE_ML_DSA_44, ED25519, NoteKey, SignedNote, parse_note
 from ledger.tlog.tile import Tile, TileReader, extend_tiles, tile_hash_reader
 
@@ -176,7 +176,7 @@ class Sequencer:
         # otherwise be hashed into the new root.
         edge = _read_once(self._store.tiles)
         self._check_root(old, edge)
-        tiles, new = extend_tiles(old.size, [leaf_hash(entry) for entry in fresh], edge)
+        tiles, new = extend_tiles(old.size, leaf_hashes(fresh), edge)
 
         # Step 1. If we die before the commit returns, nothing is there and nobody was told.
         self._store.commit(old, new, fresh, tiles)
@@ -296,7 +296,7 @@ class Sequencer:
     def _check_entries(self, start: int, stop: int) -> None:
         """VerificationError unless the stored entries are those under the stored tiles."""
         try:
-            leaves = [leaf_hash(entry) for entry in self._store.entries(start, stop)]
+            leaves = leaf_hashes(self._store.entries(start, stop))
             nodes = [(0, index) for index in range(start, stop)]
             stored = list(tile_hash_reader(stop, self._store.tiles)(nodes)) if nodes else []
         except NotFoundError as error:

@@ -2,17 +2,19 @@
 
 All in process, on entries of 64 random bytes, times in CPU seconds, medians of rounds in turn.
 
-P7   inclusion proofs from a SqliteStore, at random indexes, one at a time: with one reader kept
-     ("warm": it has met every tile it can keep), and with a new reader for each ("cold").
+P7   inclusion proofs from a SqliteStore, one at a time, at random indexes, others in each round:
+     with one reader kept ("warm": it has met every tile it can keep), and with a new reader for
+     each ("cold").
 P10  there is no audit command: every entry is read from the store in order and hashed, and the
      root is compared with the head's, in a process of its own. Memory is by how much the peak of
      that process grew meanwhile. Tiles, signatures and time stamps are not looked at.
-P12  pymerkle (in memory, in an environment of its own made by this script) and Go's
+P12  pymerkle (in an environment of its own made by this script) and Go's
      golang.org/x/mod/sumdb/tlog (where there is a go command), over the same entries: build the
      tree to its first root, append an entry and take the new root, the same root once more, one
-     inclusion proof. All three compute RFC 6962's
-     tree: the roots are compared. (pymerkle's memory tree keeps nodes by pointers and a cache
-     of roots, so a root asked twice costs it nothing; Go and we keep hashes, and compute it.)
+     inclusion proof, each asked for once before. All three compute RFC 6962's tree: the roots are
+     compared. In memory (pymerkle's tree there keeps every node and the root, so a root asked
+     twice costs it nothing; Go and we keep hashes, and compute it), and, with pymerkle, in SQLite
+     (each append a transaction).
 
     python tests/bench/log.py [--quick] [--large]      --large adds P7 at 10 million entries
 """
@@ -27,7 +29,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,7 @@ from ledger.tlog.merkle import (  # noqa: E402
     Hash,
     HashReader,
     leaf_hash,
+    leaf_hashes,
     leaf_reader,
     perfect_nodes,
     prove_inclusion,
@@ -69,7 +72,7 @@ def fill(store: SqliteStore, size: int) -> None:
     """Append to ``store`` up to ``size`` entries."""
     while (head := store.head()).size < size:
         entries = entries_of(head.size, min(size, head.size + CHUNK))
-        tiles, new = extend_tiles(head.size, list(map(leaf_hash, entries)), store.tiles)
+        tiles, new = extend_tiles(head.size, leaf_hashes(entries), store.tiles)
         store.commit(head, new, entries, tiles)
 
 
@@ -83,23 +86,21 @@ def cpu_of(work: Callable[[], object]) -> float:
 def proofs(store: SqliteStore, size: int, count: int) -> None:
     """P7: one line."""
     dice = random.Random(7)
-    indexes = [dice.randrange(size) for _ in range(count)]
     kept = tile_hash_reader(size, store.tiles)
     for index in range(0, size, TILE_WIDTH):
         prove_inclusion(index, size, kept)
 
-    def prove(reader: Callable[[], HashReader], some: Sequence[int]) -> None:
-        for index in some:
-            prove_inclusion(index, size, reader())
+    def seconds_each(reader: Callable[[], HashReader], number: int) -> float:
+        indexes = [dice.randrange(size) for _ in range(number)]
+        return cpu_of(lambda: [prove_inclusion(i, size, reader()) for i in indexes]) / number
 
-    few = indexes[: count // 5]
     warm, cold = [], []
     for _ in range(ROUNDS):
-        warm.append(cpu_of(lambda: prove(lambda: kept, indexes)) / len(indexes))
-        cold.append(cpu_of(lambda: prove(lambda: tile_hash_reader(size, store.tiles), few)))
-    cold_each = statistics.median(cold) / len(few)
-    warm_each = statistics.median(warm)
-    longest = max(len(prove_inclusion(index, size, kept).path) for index in few)
+        warm.append(seconds_each(lambda: kept, count))
+        cold.append(seconds_each(lambda: tile_hash_reader(size, store.tiles), count // 5))
+    warm_each, cold_each = statistics.median(warm), statistics.median(cold)
+    # The first leaf has a sibling at every level; no path is longer.
+    longest = len(prove_inclusion(0, size, kept).path)
     print(
         f"P7   {size:>10} entries: warm {1 / warm_each:8.0f}/s ({warm_each * 1e6:5.0f} us),"
         f" cold {1 / cold_each:7.0f}/s ({cold_each * 1e6:5.0f} us),"
@@ -114,7 +115,7 @@ def audit(store: SqliteStore) -> bytes:
     full = head.size // chunk * chunk
     roots = Frontier()  # over the roots of full chunks: the same tree, 12 levels up
     for start in range(0, full, chunk):
-        leaves = [leaf_hash(entry) for entry in store.entries(start, start + chunk)]
+        leaves = leaf_hashes(store.entries(start, start + chunk))
         roots = roots.append(root_of_leaves(leaves))
     frontier = Frontier(full, roots.nodes)
     for entry in store.entries(full, head.size):
@@ -161,7 +162,7 @@ def ours(entries: Sequence[bytes], indexes: Sequence[int]) -> dict[str, float]:
     readers: list[HashReader] = []
 
     def build() -> None:
-        leaves[:] = map(leaf_hash, entries)
+        leaves[:] = leaf_hashes(entries)
         readers[:] = [leaf_reader(leaves)]
         tree_root(size, readers[0])
 
@@ -175,22 +176,50 @@ def ours(entries: Sequence[bytes], indexes: Sequence[int]) -> dict[str, float]:
             edge = edge.append(leaf_hash(entries[number]))
             edge.root()
 
+    seconds = {"build": build_seconds, "append": cpu_of(append) / 1000}
+    return {**seconds, **asked(size, read, indexes)}
+
+
+def ours_stored(entries: Sequence[bytes], indexes: Sequence[int]) -> dict[str, float]:
+    """P12: our CPU seconds, in SQLite."""
+    size = len(entries)
+    with tempfile.TemporaryDirectory() as folder:
+        store = SqliteStore(Path(folder) / "log.sqlite")
+
+        def append(some: Sequence[bytes]) -> None:
+            head = store.head()
+            tiles, new = extend_tiles(head.size, leaf_hashes(some), store.tiles)
+            store.commit(head, new, some, tiles)
+
+        build_seconds = cpu_of(lambda: append(entries))
+        answers = asked(size, tile_hash_reader(size, store.tiles), indexes)
+        append_seconds = cpu_of(lambda: [append([entry]) for entry in entries[:200]]) / 200
+        store.close()
+    return {"build": build_seconds, "append": append_seconds, **answers}
+
+
+def asked(size: int, read: HashReader, indexes: Sequence[int]) -> dict[str, float]:
+    """P12: our CPU seconds for a root and for a proof."""
+    for index in indexes:
+        prove_inclusion(index, size, read)
     return {
-        "build": build_seconds,
-        "append": cpu_of(append) / 1000,
         "root": cpu_of(lambda: [tree_root(size, read) for _ in range(1000)]) / 1000,
         "proof": cpu_of(lambda: [prove_inclusion(i, size, read) for i in indexes]) / len(indexes),
     }
 
 
-def theirs(command: Sequence[str | Path], size: int, indexes: Sequence[int]) -> dict[str, Any]:
+def theirs(
+    command: Sequence[str | Path], size: int, indexes: Sequence[int], *, stored: bool
+) -> dict[str, Any]:
     """P12: a peer's CPU seconds, and its root; the peer makes the entries from a file of them."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "entries"
         file.write_bytes(b"".join(entries_of(0, size)))
-        question = json.dumps({"File": str(file), "Indexes": list(indexes)})
+        question: dict[str, Any] = {"File": str(file), "Indexes": list(indexes)}
+        if stored:
+            question["Database"] = str(Path(folder) / "peer.sqlite")
         done = subprocess.run(
-            command, input=question, stdout=subprocess.PIPE, text=True, check=True
+            command, input=json.dumps(question), stdout=subprocess.PIPE, text=True, check=True
         )
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
@@ -223,31 +252,43 @@ def go_command(folder: Path) -> list[str | Path] | None:
 
 
 def compare(size: int) -> None:
+    """P12: two tables."""
+    with tempfile.TemporaryDirectory() as name:
+        pymerkle, go = pymerkle_command(), go_command(Path(name))
+        in_memory = {"pymerkle": pymerkle, **({"Go x/mod tlog": go} if go else {})}
+        compare_at("in memory", size, ours, in_memory)
+        compare_at("in SQLite", size, ours_stored, {"pymerkle": pymerkle})
+
+
+def compare_at(
+    place: str,
+    size: int,
+    own: Callable[[Sequence[bytes], Sequence[int]], dict[str, float]],
+    peers: Mapping[str, Sequence[str | Path]],
+) -> None:
     """P12: one table."""
     dice = random.Random(12)
     indexes = [dice.randrange(size) for _ in range(1000)]
     entries = entries_of(0, size)
-    root = root_of_leaves(list(map(leaf_hash, entries)))
-    with tempfile.TemporaryDirectory() as name:
-        peers = {"pymerkle": pymerkle_command(), "Go x/mod tlog": go_command(Path(name))}
-        costs: dict[str, list[dict[str, Any]]] = {"ours": []}
-        for _ in range(ROUNDS):
-            costs["ours"].append(ours(entries, indexes))
-            for peer, command in peers.items():
-                if command is not None:
-                    costs.setdefault(peer, []).append(theirs(command, size, indexes))
+    root = root_of_leaves(leaf_hashes(entries))
+    costs: dict[str, list[dict[str, Any]]] = {"ours": []}
+    for _ in range(ROUNDS):
+        costs["ours"].append(own(entries, indexes))
+        for peer, command in peers.items():
+            found = theirs(command, size, indexes, stored=own is ours_stored)
+            costs.setdefault(peer, []).append(found)
     titles = ("build", "append, root", "root again", "proof")
-    print(f"P12  {size:>8} entries, CPU seconds" + "".join(f"{title:>14}" for title in titles))
+    print(f"P12  {size:>8} entries, {place}" + "".join(f"{title:>14}" for title in titles))
     base = {act: statistics.median(c[act] for c in costs["ours"]) for act in costs["ours"][0]}
-    for peer, found in costs.items():
-        medians = {act: statistics.median(c[act] for c in found) for act in base}
-        print(f"       {peer:26}" + "".join(f"{medians[act]:14.7f}" for act in base))
+    for peer, each in costs.items():
+        medians = {act: statistics.median(c[act] for c in each) for act in base}
+        print(f"       {peer:24}" + "".join(f"{medians[act]:14.7f}" for act in base))
         if peer != "ours":
             print(
-                f"       {'  its cost over ours':26}"
+                f"       {'  its cost over ours':24}"
                 + "".join(f"{medians[act] / base[act]:14.2f}" for act in base)
             )
-            if {c["Root"] for c in found} != {root.hex()}:
+            if {c["Root"] for c in each} != {root.hex()}:
                 raise SystemExit(f"{peer} has another root")
 
 

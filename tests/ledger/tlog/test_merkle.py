@@ -21,6 +21,7 @@ from ledger.tlog.merkle import (
     check_consistency,
     check_inclusion,
     leaf_hash,
+    leaf_hashes,
     leaf_reader,
     node_hash,
     prove_consistency,
@@ -69,6 +70,7 @@ def consistent(proof: ConsistencyProof, old: TreeHead, new: TreeHead) -> bool:
 
 def test_hashes_are_those_of_the_standard() -> None:
     assert EMPTY_ROOT.hex() == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    assert leaf_hashes([b"", b"one"]) == [leaf_hash(b""), leaf_hash(b"one")]
     assert leaf_hash(b"").hex() == (
         "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"
     )
