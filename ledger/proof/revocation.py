@@ -24,6 +24,7 @@ from ledger.errors import MalformedError
 from ledger.proof.bundle import Bundle
 from ledger.timestamp.der import load, load_certificate, reading
 from ledger.timestamp.path import MAX_MATERIAL_BYTES, MAX_PATH, load_crl
+from ledger.timestamp.token import parse_token
 
 MAX_ANSWERS = 128
 """CRLs and OCSP answers in a bundle: two for each CA above the tokens' signers do."""
@@ -193,6 +194,50 @@ def why_not(certificate: bytes, answers: Sequence[Answer], moment: datetime) -> 
     if not in_time:
         return "stale"
     return "too-late" if all(one.issued > end for one in in_time) else "unusable"
+
+
+Word = Literal["complete", "so-far", "partly", "none", "development"]
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """What is at hand to judge a kept token's revocation by, and what is lacking.
+
+    ``complete``: for each certificate below a root, an answer issued after the token. ``so-far``:
+    for each an answer, but one at least from before the token, so that a later one is awaited.
+    ``partly``, ``none``: for some of them, for none. ``development``: nothing is needed.
+    ``lacking``: the DER of each certificate without an answer, and why.
+    """
+
+    word: Word
+    lacking: tuple[tuple[bytes, Lack], ...] = ()
+
+
+def find_captured(
+    response: bytes, certificates: Iterable[bytes], answers: Sequence[Answer]
+) -> Captured:
+    """What of ``certificates`` (DER) and ``answers`` was captured for the token in ``response``.
+
+    Signatures are not checked, so it says what there is and not what it is worth. MalformedError,
+    VerificationError: there is no token in response.
+    """
+    token = parse_token(response)
+    if token.is_development:
+        return Captured("development")
+    known = (*token.certificates, *certificates)
+    path = () if token.signer is None else issuers_above(token.signer, known)
+    below = [der for der in path if not load_certificate(der).self_issued]
+    lacking, later = [], True
+    for der in below:
+        lack = why_not(der, answers, token.gen_time)
+        if lack != "unusable":
+            lacking.append((der, lack))
+        later = later and any(one.issued > token.gen_time for one in about(answers, [der]))
+    if len(lacking) == len(below):
+        return Captured("none", tuple(lacking))
+    if lacking:
+        return Captured("partly", tuple(lacking))
+    return Captured("complete" if later else "so-far")
 
 
 def choose_answers(

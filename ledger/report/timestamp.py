@@ -14,6 +14,7 @@ from typing import Any
 
 from ledger.errors import MalformedError
 from ledger.proof.appraise import Appraisal
+from ledger.proof.revocation import Captured
 from ledger.proof.verdict import Language, Outcome, format_lower, format_upper, safe
 from ledger.proof.verdict import words as verdict_words
 from ledger.timestamp.examine import Check
@@ -76,6 +77,17 @@ def proves(check: Check, language: Language) -> str:
     """What a check shows when it is proven, in one line."""
     text: str = words()["checks"][check.name]["proves"][language]
     return text
+
+
+def say_captured(captured: Captured, language: Language = "en") -> tuple[str, tuple[str, ...]]:
+    """One word for what was captured of revocation, and a sentence for each thing lacking."""
+    table = words()
+    word: str = table["captured"][captured.word][language]
+    said = []
+    for der, lack in captured.lacking:
+        text: str = table["lacking"][lack][language]
+        said.append(text.format(subject=safe(describe(der).subject)))
+    return word, tuple(said)
 
 
 def headline(appraisal: Appraisal, language: Language = "en") -> str:

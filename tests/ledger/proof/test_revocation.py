@@ -18,9 +18,11 @@ from ledger.proof.bundle import Bundle
 from ledger.proof.revocation import (
     MAX_ANSWERS,
     Answer,
+    Captured,
     Kind,
     about,
     choose_answers,
+    find_captured,
     format_answer,
     issuers_above,
     read_answers,
@@ -31,7 +33,8 @@ from ledger.proof.revocation import (
 from ledger.proof.stamps import Judge, format_certificate
 from ledger.proof.trust import Trust, TrustedTsa
 from ledger.proof.verdict import Outcome, Verdict
-from ledger.timestamp.token import parse_token
+from ledger.report.timestamp import say_captured
+from ledger.timestamp.token import DEVELOPMENT_POLICY, parse_token
 from tests.ledger.proof.world import World, codes, judge, of_step, rebuilt
 from tests.ledger.timestamp.authority import DER, GEN_TIME, Authority, make_content, make_token
 from tests.revoking import DAY, Reason
@@ -310,6 +313,46 @@ def test_the_newest_in_force_and_the_newest_of_all_are_chosen() -> None:
     assert choose_answers(SIGNER.certificate, given, GEN_TIME) == (second, last)
     assert choose_answers(SIGNER.certificate, [second], GEN_TIME) == (second,)
     assert choose_answers(ROOT.der, given, GEN_TIME) == ()
+
+
+@pytest.mark.parametrize(
+    ("answers", "word", "lacking"),
+    [
+        ([ROOT_CRL, MIDDLE_CRL], "complete", []),
+        ([ROOT_CRL, MIDDLE.crl(issued=GEN_TIME - DAY)], "so-far", []),
+        ([MIDDLE_CRL], "partly", [(MIDDLE.der, "unrelated")]),
+        (
+            [ROOT_CRL, MIDDLE.crl(issued=GEN_TIME - 9 * DAY, until=GEN_TIME - DAY)],
+            "partly",
+            [(SIGNER.certificate, "stale")],
+        ),
+        (
+            [ROOT_CRL, MIDDLE.crl(issued=GEN_TIME + 9999 * DAY, until=GEN_TIME + 10_000 * DAY)],
+            "partly",
+            [(SIGNER.certificate, "too-late")],
+        ),
+        ([], "none", [(SIGNER.certificate, "unrelated"), (MIDDLE.der, "unrelated")]),
+    ],
+)
+def test_what_was_captured_for_a_token_is_told_in_a_word(
+    answers: list[bytes], word: str, lacking: list[tuple[bytes, str]]
+) -> None:
+    found = find_captured(token_over(b"x"), [ROOT.der], list(map(read_crl, answers)))
+    assert (found.word, list(found.lacking)) == (word, lacking)
+    for language in ("en", "zh"):
+        said, sentences = say_captured(found, language)
+        assert said
+        assert len(sentences) == len(lacking)
+        assert all("CN=" in sentence for sentence in sentences)
+
+
+def test_nothing_is_captured_where_the_signer_is_not_known_or_for_development() -> None:
+    alone = make_token(SIGNER, make_content(b"x"), certificates=())
+    assert find_captured(alone, [ROOT.der], [read_crl(MIDDLE_CRL)]) == Captured("none")
+    trial = make_token(SIGNER, make_content(b"x", policy=DEVELOPMENT_POLICY))
+    assert find_captured(trial, [], []) == Captured("development")
+    with pytest.raises(MalformedError):
+        find_captured(b"junk", [], [])
 
 
 def test_why_an_answer_does_not_do() -> None:
