@@ -127,7 +127,7 @@ def _send(tally: Tally, no_wait: bool) -> tuple[StampReport | None, LedgerError 
 
 
 def _row(tally: Tally, one: _Done) -> dict[str, Any]:  # Any: a JSON document
-    record = tally.vault.find(one.anchored.record.entry.hex())
+    record = tally.vault.records.find(one.anchored.record.entry.hex())
     return {
         "path": str(one.path),
         "new": one.anchored.new,

@@ -20,7 +20,7 @@ from cli.output import (
 )
 from ledger.doors.files import write_bundle
 from ledger.holder.bundling import Bundler, Choice, Plan
-from ledger.holder.vault import StoredRecord
+from ledger.holder.records import StoredRecord
 
 
 @click.command()
@@ -80,12 +80,12 @@ def bundle(
 def _choose(tally: Tally, records: tuple[str, ...], notebook: str | None) -> list[StoredRecord]:
     """The records named, each once, or those of the notebook, or the newest."""
     if records:
-        found = [tally.vault.find(reference) for reference in records]
+        found = [tally.vault.records.find(reference) for reference in records]
         return list({record.number: record for record in found}.values())
     if notebook is None:
-        return list(tally.vault.records())[-1:]
+        return list(tally.vault.records.all())[-1:]
     check_notebook(tally.vault, notebook)
-    return list(tally.vault.records(notebook))
+    return list(tally.vault.records.all(notebook))
 
 
 def _json(plan: Plan, output: str | None) -> dict[str, Any]:  # Any: a JSON document

@@ -96,7 +96,7 @@ def make_tally(
         # The guard was lost since the attempt that is gone on with.
         raise ConflictError(str(tally.closed), hint="remove the folder and start again: it is new")
     # Entry 0 is a cover: its stamp is the lower bound of the first record.
-    if not vault.has_covers():
+    if not vault.records.has_covers():
         tally.anchorer.cover()
     tally.anchorer.send()
     finish_vault(vault)
@@ -253,8 +253,8 @@ def write_development_trust(folder: Path, tsas: Sequence[DevelopmentTsa]) -> Non
 
 def check_notebook(vault: Vault, name: str) -> None:
     """NotFoundError, naming those there are, if ``vault`` has no notebook of this name."""
-    if vault.chain_of(name) is None:
-        names = ", ".join(vault.notebooks()) or "none yet"
+    if vault.records.chain_of(name) is None:
+        names = ", ".join(vault.records.notebooks()) or "none yet"
         raise NotFoundError(f"no notebook {name!r}", hint=f"there are: {names}")
 
 

@@ -109,7 +109,7 @@ def _anchor(tally: Tally, folder: Path, wish: Wish) -> str:
     report = tally.anchorer.stamp()
     count = len(carrier.entries) if isinstance(carrier, FolderCarrier) else 1
     stamped = ", ".join(report.answered) if report is not None else "nobody"
-    record = tally.vault.find(anchored.record.entry.hex())
+    record = tally.vault.records.find(anchored.record.entry.hex())
     when = record.created.replace("T", " ").rstrip("Z")
     result(f"anchored  {when}  {wish.title}: {count} files, entry {record.index}, by {stamped}")
     if isinstance(carrier, FileCarrier):
@@ -119,7 +119,7 @@ def _anchor(tally: Tally, folder: Path, wish: Wish) -> str:
 
 def _bundle(tally: Tally, work: Path, chosen: str) -> Plan:
     """Bundle the newest records but the first, with one file of the newest disclosed."""
-    records = tally.vault.records()
+    records = tally.vault.records.all()
     newest = records[-1]
     files = (chosen,) if chosen else ()
     claims = ("kind", "stage", "title", "captured_time") if newest.stage else ("kind", "title")

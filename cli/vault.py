@@ -37,7 +37,7 @@ from ledger.errors import ConflictError, MalformedError, NotFoundError
 from ledger.holder.anchoring import content_of
 from ledger.holder.config import PROFILES, Config, TsaSetting, cn_config
 from ledger.holder.receipts import checkpoint_of, first_stamps
-from ledger.holder.vault import StoredRecord
+from ledger.holder.records import StoredRecord
 from ledger.record.manifest import FileEntry, parse_line
 from ledger.record.record import parse_record
 
@@ -119,9 +119,9 @@ def status(path: str | None, vault: str | None, as_json: bool) -> int:
     Exit 3 while something is queued, pending or changed.
     """
     tally = open_to_read(vault_folder(vault))
-    queued = [record.number for record in tally.vault.queued()]
+    queued = [record.number for record in tally.vault.records.queued()]
     checkpoint = checkpoint_of(tally.ledger.checkpoint())
-    stamps, records = tally.ledger.stamps(), tally.vault.records()
+    stamps, records = tally.ledger.stamps(), tally.vault.records.all()
     stamped = {stamp.tsa: stamp.size for stamp in stamps}
     states = tsa_states(tally.vault.config, tally.attempts)
     waiting = [
@@ -188,7 +188,7 @@ def _changes(tally: Tally, path: Path) -> dict[str, list[str]]:
     record, inside = _nearest(tally, Path(os.path.realpath(path)))
     lines: dict[str, FileEntry] = {}
     if record is not None and record.manifest is not None:
-        for entry in map(parse_line, tally.vault.read_lines(record.manifest)):
+        for entry in map(parse_line, tally.vault.manifests.read(record.manifest)):
             if inside in {"", entry.path} or entry.path.startswith(f"{inside}/"):
                 lines[entry.path] = entry
     if record is None or (inside and not lines):
@@ -221,11 +221,11 @@ def _nearest(tally: Tally, place: Path) -> tuple[StoredRecord | None, str]:
 
     With it, the name of ``place`` inside of that folder ("" for itself).
     """
-    record = tally.vault.latest_of_path(str(place))
+    record = tally.vault.records.latest_of_path(str(place))
     if record is not None:
         return record, ""
     for above in place.parents:
-        record = tally.vault.latest_of_path(str(above))
+        record = tally.vault.records.latest_of_path(str(above))
         if record is not None and record.manifest is not None:
             return record, place.relative_to(above).as_posix()
     return None, ""
@@ -252,7 +252,7 @@ def log(notebook: str | None, vault: str | None, as_json: bool) -> int:
     tally = open_to_read(vault_folder(vault))
     if notebook is not None:
         check_notebook(tally.vault, notebook)
-    records, stamps = tally.vault.records(notebook), tally.ledger.stamps()
+    records, stamps = tally.vault.records.all(notebook), tally.ledger.stamps()
     if as_json:
         print_json({"records": [_row(tally, record, stamps) for record in records]})
         return EXIT_DONE
@@ -305,7 +305,7 @@ def _row(
 def show(record: str, with_files: bool, vault: str | None, as_json: bool) -> int:
     """One RECORD (number or entry): every claim in it, for your own eyes."""
     tally = open_to_read(vault_folder(vault))
-    stored = tally.vault.find(record)
+    stored = tally.vault.records.find(record)
     parsed = parse_record(stored.sdjwt)
     value = _row(tally, stored, tally.ledger.stamps()) | {
         "chain": stored.chain,
@@ -315,7 +315,7 @@ def show(record: str, with_files: bool, vault: str | None, as_json: bool) -> int
     }
     files: list[FileEntry] = []
     if stored.manifest is not None:
-        files = [parse_line(line) for line in tally.vault.read_lines(stored.manifest)]
+        files = [parse_line(line) for line in tally.vault.manifests.read(stored.manifest)]
     if as_json:
         value["files"] = [_file_json(entry) for entry in files]
         print_json(value)

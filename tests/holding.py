@@ -10,6 +10,7 @@ from pathlib import Path
 from ledger.doors.carrier import read_carrier
 from ledger.holder.anchoring import Anchored, Anchorer, Wish
 from ledger.holder.config import Config
+from ledger.holder.records import StoredRecord
 from ledger.holder.vault import Vault, begin_vault, finish_vault
 from ledger.operator.devtsa import DevelopmentTsa
 from ledger.operator.guard import Guard
@@ -87,3 +88,25 @@ def holding(folder: Path, config: Config | None = None) -> Iterator[Holding]:
     finally:
         vault.close()
         guard.close()
+
+
+def stored(seq: int = 1, notebook: str = "n", **other: object) -> StoredRecord:
+    """A record as a vault would keep it; nothing in it holds together."""
+    fields: dict[str, object] = {
+        "number": 0,
+        "entry": bytes([seq]) * 64,
+        "notebook": notebook,
+        "chain": notebook.encode().hex().ljust(32, "0"),
+        "seq": seq,
+        "sdjwt": b"J~",
+        "kind": "carrier",
+        "stage": None,
+        "title": None,
+        "label": None,
+        "path": f"/data/{seq}",
+        "content": "00",
+        "manifest": None,
+        "created": "2026-03-01T12:00:00Z",
+        "index": None,
+    }
+    return StoredRecord(**(fields | other))  # type: ignore[arg-type]  # a test names the fields

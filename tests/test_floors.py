@@ -39,7 +39,9 @@ ORDER: Mapping[str, str] = {
         " guard repeats sequencer second_reader attempts tsa devtsa devserver stamper sources"
         " capture local"
     ),
-    "ledger/holder": "config schema vault originals receipts anchoring by_hand readme bundling",
+    "ledger/holder": (
+        "config schema records manifests vault originals receipts anchoring by_hand readme bundling"
+    ),
 }
 """A file imports, of its own room, only what stands before it. A room not named is free in that."""
 

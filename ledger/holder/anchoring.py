@@ -22,7 +22,8 @@ from ledger.doors.client import Ledger, StampReport
 from ledger.errors import MalformedError
 from ledger.holder.originals import Originals
 from ledger.holder.receipts import newest_tokens, token_digest
-from ledger.holder.vault import StoredRecord, Vault
+from ledger.holder.records import StoredRecord
+from ledger.holder.vault import Vault
 from ledger.record.claims import check_claim, format_time
 from ledger.record.manifest import FileEntry, make_lines
 from ledger.record.record import cover_entry, entry_of, issue_record
@@ -95,7 +96,7 @@ class Anchorer:
         # the vault without a record, and serve the next try.
         kept, not_kept = self._keep(carrier, wish)
         with self._vault.turn():
-            previous = self._vault.latest_of_path(str(carrier.path), wish.notebook)
+            previous = self._vault.records.latest_of_path(str(carrier.path), wish.notebook)
             if previous is not None and previous.content == content and not wish.again:
                 return Anchored(previous, False, kept)
             claims, manifest = self._carrier_claims(carrier)
@@ -122,18 +123,18 @@ class Anchorer:
         """Append one cover entry: a heartbeat that says nothing, its secret kept."""
         secret = self._random_bytes(32)
         with self._vault.turn():
-            self._vault.add_cover(cover_entry(secret), secret)
+            self._vault.records.add_cover(cover_entry(secret), secret)
 
     def send(self) -> int:
         """Send what the ledger has not acknowledged, in order; how many there were."""
         with self._vault.turn():
-            waiting = [*self._vault.queued_covers()]
-            waiting += [record.entry for record in self._vault.queued()]
+            waiting = [*self._vault.records.queued_covers()]
+            waiting += [record.entry for record in self._vault.records.queued()]
             for start in range(0, len(waiting), MAX_BATCH):
                 batch = waiting[start : start + MAX_BATCH]
                 indexes = self._ledger.append(batch)
                 # If we die here the same entries are sent again, and keep their indexes.
-                self._vault.set_indexes(dict(zip(batch, indexes, strict=True)))
+                self._vault.records.set_indexes(dict(zip(batch, indexes, strict=True)))
             return len(waiting)
 
     def stamp(self) -> StampReport | None:
@@ -171,7 +172,7 @@ class Anchorer:
             if _MEDIA_TYPE.fullmatch(media_type):
                 claims["media_type"] = media_type
             return claims, None
-        root, count = self._vault.write_lines(self._lines(carrier.entries))
+        root, count = self._vault.manifests.write(self._lines(carrier.entries))
         manifest: dict[str, JsonValue] = {"root": root.hex(), "count": count}
         size = sum(entry.size for entry in carrier.entries)
         return {"name": carrier.path.name or "/", "size": size, "manifest": manifest}, root.hex()
@@ -199,8 +200,8 @@ class Anchorer:
         content: str,
         previous: StoredRecord | None,
     ) -> StoredRecord:
-        head = self._vault.head(wish.notebook)
-        chain = self._vault.chain_of(wish.notebook) or self._random_bytes(16).hex()
+        head = self._vault.records.head(wish.notebook)
+        chain = self._vault.records.chain_of(wish.notebook) or self._random_bytes(16).hex()
         seq = 1 if head is None else head.seq + 1
         now = self._clock()
         claims: dict[str, JsonValue] = {
@@ -243,7 +244,7 @@ class Anchorer:
         )
         # If we die before this line nothing was promised (a manifest without a record may be left);
         # after it the record is sent later.
-        return self._vault.add(record, now)
+        return self._vault.records.add(record, now)
 
 
 def content_of(carrier: FileCarrier | FolderCarrier) -> str:

@@ -23,7 +23,8 @@ from ledger.holder.receipts import (
     first_stamps,
     token_digest,
 )
-from ledger.holder.vault import StoredRecord, Vault
+from ledger.holder.records import StoredRecord
+from ledger.holder.vault import Vault
 from ledger.proof.bundle import README, VKEYS, Bundle, Digest, make_index, place_of
 from ledger.proof.revocation import choose_answers, format_answer, issuers_above
 from ledger.proof.stamps import format_certificate
@@ -138,7 +139,7 @@ class Bundler:
     def _chain(self, chosen: Sequence[StoredRecord], only: bool) -> list[StoredRecord]:
         last = max(record.seq for record in chosen)
         first = min(record.seq for record in chosen) if only else 1
-        records = self._vault.records(chosen[0].notebook)
+        records = self._vault.records.all(chosen[0].notebook)
         return [record for record in records if first <= record.seq <= last]
 
     def _check_names(self, chosen: Sequence[StoredRecord], choice: Choice) -> None:
@@ -153,7 +154,7 @@ class Bundler:
         missing = set(choice.files)
         for record in chosen:
             if missing and record.manifest is not None:
-                lines = self._vault.read_lines(record.manifest)
+                lines = self._vault.manifests.read(record.manifest)
                 missing -= {parse_line(line).path for line in lines}
         if missing:
             numbers = ", ".join(str(record.number) for record in chosen)
@@ -209,7 +210,7 @@ class Bundler:
         """The manifest lines of ``paths`` that this record's folder has."""
         if not paths or record.manifest is None:
             return []
-        lines = self._vault.read_lines(record.manifest)
+        lines = self._vault.manifests.read(record.manifest)
         entries = [parse_line(line) for line in lines]
         indexes = [number for number, entry in enumerate(entries) if entry.path in paths]
         reader = leaf_reader([leaf_hash(line.encode("ascii")) for line in lines])

@@ -5,10 +5,14 @@ each in one transaction with its version number. One made by a newer version is 
 version does not know of it, it could damage. A migration that was released is never changed.
 """
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from sqlite_utils import Database
 
 from ledger.doors.sqlite import transaction
-from ledger.errors import MalformedError
+from ledger.errors import MalformedError, UnavailableError
 
 _RECORDS = (
     """CREATE TABLE notebooks (
@@ -54,3 +58,14 @@ def migrate(database: Database, *, create: bool) -> None:
 
 def _version(database: Database) -> int:
     return int(database.execute("PRAGMA user_version").fetchone()[0])
+
+
+@contextmanager
+def asking() -> Iterator[None]:
+    """For a block that reads: UnavailableError, or MalformedError for a name that is not utf-8."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise UnavailableError(f"the vault could not be asked: {error}") from error
+    except UnicodeEncodeError as error:
+        raise MalformedError("a name is not utf-8, so the vault has nothing of it") from error

@@ -40,7 +40,7 @@ def make(folder: Path, records: int) -> tuple[Bundle, Trust]:
         tally.anchorer.anchor(read_carrier(carrier), Wish("bench", keep=False))
     tally.anchorer.send()
     tally.anchorer.stamp()
-    chosen = tally.vault.records()
+    chosen = tally.vault.records.all()
     plan = Bundler(tally.vault, tally.ledger, folder).plan(chosen, Choice(("carrier", "kind")))
     trust = parse_trust((folder / "vault" / DEVELOPMENT_TRUST).read_bytes())
     return plan.bundle, trust

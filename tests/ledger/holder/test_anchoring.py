@@ -56,7 +56,7 @@ def test_file_becomes_a_signed_record_at_the_head_of_a_chain(house: Holding, fol
 def test_folder_becomes_one_record_over_its_lines(house: Holding, folder: Path) -> None:
     stored = house.anchor(folder).record
     assert stored.manifest is not None
-    root, count = lines_root(house.vault.read_lines(stored.manifest))
+    root, count = lines_root(house.vault.manifests.read(stored.manifest))
     manifest = parse_record(stored.sdjwt).carrier["manifest"]
     assert manifest == {"root": root.hex(), "count": count}
     assert count == 2
@@ -71,7 +71,7 @@ def test_lines_made_in_batches_are_one_manifest(
     monkeypatch.setattr(anchoring, "LINES_AT_ONCE", at_once)
     stored = house.anchor(folder).record
     assert stored.manifest is not None
-    lines = house.vault.read_lines(stored.manifest)
+    lines = house.vault.manifests.read(stored.manifest)
     entries = [parse_line(line) for line in lines]
     assert entries == list(read_folder(folder))
     assert lines_root(lines) == (bytes.fromhex(stored.manifest), 8)
@@ -145,7 +145,7 @@ def test_carrier_that_changed_since_it_was_read_makes_no_record(
     (folder / "a.txt").write_bytes(b"changed")
     with pytest.raises(UnavailableError, match="changed while it was kept"):
         house.anchorer.anchor(carrier, Wish("n"))
-    assert house.vault.records() == ()
+    assert house.vault.records.all() == ()
 
 
 @pytest.mark.parametrize("where", ["above", "itself", "inside", "through a link"])
@@ -161,7 +161,7 @@ def test_vault_is_not_anchored_in_itself(house: Holding, tmp_path: Path, where: 
         house.anchorer.check(place, Wish("n"))
     with pytest.raises((MalformedError, UnavailableError)):
         house.anchor(place)
-    assert house.vault.records() == ()
+    assert house.vault.records.all() == ()
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_wish_that_no_record_can_hold_is_refused_before_reading(
         house.anchorer.check(folder, wish)
     with pytest.raises(MalformedError, match="claim"):
         house.anchorer.anchor(read_carrier(folder), wish)
-    assert house.vault.records() == ()
+    assert house.vault.records.all() == ()
 
 
 def test_names_that_are_one_under_nfc_are_refused_with_a_hint(house: Holding, folder: Path) -> None:
@@ -194,14 +194,14 @@ def test_names_that_are_one_under_nfc_are_refused_with_a_hint(house: Holding, fo
     with pytest.raises(MalformedError, match="twice under NFC") as caught:
         house.anchor(folder)
     assert caught.value.hint is not None
-    assert house.vault.records() == ()
+    assert house.vault.records.all() == ()
 
 
 def test_records_are_sent_in_order_and_once(house: Holding, folder: Path) -> None:
     house.anchorer.cover()
     numbers = [house.anchor(folder / "a.txt", notebook=f"n{i}").record.number for i in range(3)]
     assert house.anchorer.send() == 4
-    assert [house.vault.find(str(number)).index for number in numbers] == [1, 2, 3]
+    assert [house.vault.records.find(str(number)).index for number in numbers] == [1, 2, 3]
     assert house.anchorer.send() == 0
 
 
@@ -213,7 +213,7 @@ def test_batches_give_the_same_indexes(
     for number in range(3):
         house.anchor(folder / "a.txt", notebook=f"n{number}")
     assert house.anchorer.send() == 3
-    assert [record.index for record in house.vault.records()] == [0, 1, 2]
+    assert [record.index for record in house.vault.records.all()] == [0, 1, 2]
 
 
 def test_what_could_not_be_sent_stays_queued_and_is_sent_later(
@@ -227,9 +227,9 @@ def test_what_could_not_be_sent_stays_queued_and_is_sent_later(
         patch.setattr(LocalLedger, "append", unreachable)
         with pytest.raises(UnavailableError, match="no route"):
             house.anchorer.send()
-    assert house.vault.queued() == (record,)
+    assert house.vault.records.queued() == (record,)
     assert house.anchorer.send() == 1
-    assert house.vault.queued() == ()
+    assert house.vault.records.queued() == ()
 
 
 def test_crash_between_ledger_and_vault_keeps_the_first_index(
@@ -241,12 +241,12 @@ def test_crash_between_ledger_and_vault_keeps_the_first_index(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(type(house.vault), "set_indexes", die)
+        patch.setattr(type(house.vault.records), "set_indexes", die)
         with pytest.raises(KeyboardInterrupt):
             house.anchorer.send()
     house.anchor(folder / "a.txt")
     house.anchorer.send()
-    assert [record.index for record in house.vault.records()] == [0, 1]
+    assert [record.index for record in house.vault.records.all()] == [0, 1]
 
 
 def test_crash_before_the_record_leaves_nothing_in_the_way(
@@ -255,12 +255,12 @@ def test_crash_before_the_record_leaves_nothing_in_the_way(
     def die(*_: object) -> None:
         raise KeyboardInterrupt
 
-    for step in ("write_lines", "add"):
+    for part, step in ((house.vault.manifests, "write"), (house.vault.records, "add")):
         with monkeypatch.context() as patch:
-            patch.setattr(type(house.vault), step, die)
+            patch.setattr(type(part), step, die)
             with pytest.raises(KeyboardInterrupt):
                 house.anchor(folder)
-        assert house.vault.records() == ()
+        assert house.vault.records.all() == ()
     assert house.anchor(folder).record.seq == 1
 
 

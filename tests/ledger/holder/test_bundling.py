@@ -56,7 +56,7 @@ def plan_of(
 ) -> Plan:
     work = tmp_path / "work"
     work.mkdir(exist_ok=True)
-    chosen = [house.vault.find(number) for number in numbers or ["1"]]
+    chosen = [house.vault.records.find(number) for number in numbers or ["1"]]
     return Bundler(house.vault, house.ledger, work).plan(chosen, choice, only=only)
 
 

@@ -105,7 +105,7 @@ class House:
     def plan(self) -> Plan:
         work = self.folder / "work"
         work.mkdir(exist_ok=True)
-        return Bundler(self.vault, self.ledger, work).plan([self.vault.find("1")], Choice())
+        return Bundler(self.vault, self.ledger, work).plan([self.vault.records.find("1")], Choice())
 
     def trust(self) -> Trust:
         tsas = tuple(TrustedTsa(t.name, hashlib.sha256(t.root.der).digest()) for t in self.tsas)

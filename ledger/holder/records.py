@@ -1,0 +1,172 @@
+"""The records of a vault with all their disclosures, its notebooks, and the secrets of covers.
+
+Every method raises UnavailableError if the disk or the database cannot be asked.
+"""
+
+import re
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from sqlite_utils import Database
+
+from ledger.doors.sqlite import transaction
+from ledger.errors import ConflictError, MalformedError, NotFoundError
+from ledger.holder.schema import asking
+
+_COLUMNS = (
+    "number, entry, notebook, chain, seq, sdjwt, kind, stage, title, label, path, content, "
+    "manifest, created, idx"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """A record as the vault keeps it, with all its disclosures.
+
+    ``content``: what tells two versions of a carrier apart (hex). ``manifest``: hex root of a
+    folder's lines, None for a file. ``index``: its place in the ledger, None while queued.
+    """
+
+    number: int
+    entry: bytes
+    notebook: str
+    chain: str
+    seq: int
+    sdjwt: bytes
+    kind: str
+    stage: str | None
+    title: str | None
+    label: str | None
+    path: str | None
+    content: str
+    manifest: str | None
+    created: str
+    index: int | None
+
+
+class Records:
+    """What the vault's ``database`` has of records; the vault opens and closes it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def chain_of(self, notebook: str) -> str | None:
+        """The notebook's chain (32 hex digits), None if there is no such notebook."""
+        row = self._one("SELECT chain FROM notebooks WHERE name = ?", (notebook,))
+        return None if row is None else str(row[0])
+
+    def notebooks(self) -> tuple[str, ...]:
+        """Names of the notebooks, oldest first."""
+        rows = self._all("SELECT name FROM notebooks ORDER BY created, rowid", ())
+        return tuple(str(row[0]) for row in rows)
+
+    def head(self, notebook: str) -> StoredRecord | None:
+        """The last record of a notebook's chain."""
+        found = self._select("WHERE notebook = ? ORDER BY seq DESC LIMIT 1", (notebook,))
+        return found[0] if found else None
+
+    def add(self, record: StoredRecord, created: datetime) -> StoredRecord:
+        """Keep a new record, durably; ConflictError if its place in the chain is taken.
+
+        After the return it is never lost: if we die before the ledger has it, it is sent later.
+        """
+        try:
+            with transaction(self._database):
+                self._database.execute(
+                    "INSERT OR IGNORE INTO notebooks (name, chain, created) VALUES (?, ?, ?)",
+                    (record.notebook, record.chain, created.isoformat()),
+                )
+                row = {"idx" if name == "index" else name: value for name, value in _row(record)}
+                self._database.table("records").insert(row)
+        except sqlite3.IntegrityError as error:
+            place = f"{record.chain}/{record.seq}"
+            raise ConflictError(f"place {place} is taken: {error}") from error
+        return self._select("WHERE chain = ? AND seq = ?", (record.chain, record.seq))[0]
+
+    def all(self, notebook: str | None = None) -> tuple[StoredRecord, ...]:
+        """Records in order of number, of one notebook or of all."""
+        if notebook is None:
+            return self._select("ORDER BY number", ())
+        return self._select("WHERE notebook = ? ORDER BY seq", (notebook,))
+
+    def find(self, reference: str) -> StoredRecord:
+        """The record with this number, or whose entry begins so (8 or more hex digits).
+
+        NotFoundError if there is none; MalformedError if it is neither, or names several.
+        """
+        if re.fullmatch(r"[0-9]{1,7}", reference):
+            found = self._select("WHERE number = ?", (int(reference),))
+        elif re.fullmatch(r"[0-9a-f]{8,128}", reference):
+            found = self._select("WHERE lower(hex(entry)) LIKE ?", (f"{reference}%",))
+        else:
+            raise MalformedError(
+                f"{reference!r} is not a record",
+                hint="give its number from `tally log`, or the beginning of its entry",
+            )
+        if not found:
+            raise NotFoundError(f"no record {reference}", hint="`tally log` lists them")
+        if len(found) > 1:
+            raise MalformedError(f"{reference} names {len(found)} records: give more digits")
+        return found[0]
+
+    def latest_of_path(self, path: str, notebook: str | None = None) -> StoredRecord | None:
+        """The newest record of the carrier at this absolute path."""
+        clause, values = "WHERE path = ?", [path]
+        if notebook is not None:
+            clause, values = f"{clause} AND notebook = ?", [path, notebook]
+        found = self._select(f"{clause} ORDER BY number DESC LIMIT 1", values)
+        return found[0] if found else None
+
+    def queued(self) -> tuple[StoredRecord, ...]:
+        """Records the ledger has not acknowledged yet, oldest first."""
+        return self._select("WHERE idx IS NULL ORDER BY number", ())
+
+    def set_indexes(self, indexes: Mapping[bytes, int]) -> None:
+        """Note where the ledger put these entries, all in one transaction.
+
+        If we die before it, they are sent again and the ledger gives the same indexes.
+        """
+        rows = [(index, entry) for entry, index in indexes.items()]
+        with transaction(self._database):
+            for table in ("records", "covers"):
+                sql = f"UPDATE {table} SET idx = ? WHERE entry = ?"  # noqa: S608 - two constants
+                self._database.conn.executemany(sql, rows)
+
+    def add_cover(self, entry: bytes, secret: bytes) -> None:
+        """Keep a cover entry's secret, so that its index can be accounted for."""
+        with transaction(self._database):
+            self._database.execute(
+                "INSERT OR IGNORE INTO covers (entry, secret) VALUES (?, ?)", (entry, secret)
+            )
+
+    def queued_covers(self) -> tuple[bytes, ...]:
+        """Cover entries the ledger has not acknowledged yet."""
+        rows = self._all("SELECT entry FROM covers WHERE idx IS NULL ORDER BY rowid", ())
+        return tuple(bytes(row[0]) for row in rows)
+
+    def has_covers(self) -> bool:
+        """Whether a cover entry was ever made here."""
+        return self._one("SELECT 1 FROM covers LIMIT 1", ()) is not None
+
+    def _select(self, clause: str, values: Sequence[str | int | None]) -> tuple[StoredRecord, ...]:
+        sql = f"SELECT {_COLUMNS} FROM records {clause}"  # noqa: S608 - clauses are constants here
+        with asking():
+            rows = self._database.conn.execute(sql, values)
+            return tuple(StoredRecord(*row) for row in rows)
+
+    def _one(self, sql: str, values: Sequence[str]) -> tuple[object, ...] | None:
+        rows = self._all(sql, values)
+        return rows[0] if rows else None
+
+    def _all(self, sql: str, values: Sequence[str]) -> list[tuple[Any, ...]]:  # Any: SQLite's types
+        with asking():
+            return self._database.conn.execute(sql, values).fetchall()
+
+
+def _row(record: StoredRecord) -> list[tuple[str, object]]:
+    """The record's fields but its number, which the database gives."""
+    names = [field.name for field in fields(record) if field.name != "number"]
+    return [(name, getattr(record, name)) for name in names]
