@@ -75,26 +75,6 @@ def test_default_file_is_shown_with_every_certificate_and_as_it_is(bare: Tally) 
     assert bare("trust", "show", write(bare, raw), "--raw").out == raw
 
 
-def test_the_keys_of_the_json_are_the_documented_ones(bare: Tally) -> None:
-    path = write(bare, SOUND + TWO + '[[weak]]\nalgorithm = "sha256"\nfrom = 2040-01-01T00:00:00Z')
-    said = bare.json("trust", "show", path)
-    assert " ".join(said) == (
-        "trust_sha256 k require required_steps tsa weak author log witness quorum"
-    )
-    assert " ".join(said["tsa"][0]) == (
-        "name anchor url policy_oid signer_spki accuracy_default_seconds valid_from valid_to"
-        " development certificate"
-    )
-    said = bare.json("trust", "explain", path)
-    assert list(said) == ["trust_sha256", "sentences"]
-    assert list(said["sentences"][0]) == ["code", "values", "limits", "en", "zh"]
-    said = bare.json("trust", "lint", path)
-    assert " ".join(said) == (
-        "trust_sha256 exit_code dangerous vacuous conclusion remarks checked_at"
-    )
-    assert list(said["remarks"][0]) == ["code", "level", "values", "sentence"]
-
-
 def test_sound_file_has_only_its_lack_of_witnesses_noted(bare: Tally) -> None:
     path = write(bare, SOUND + TWO)
     assert codes(bare.json("trust", "lint", path)) == ["no-witness"]
