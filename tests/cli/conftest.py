@@ -78,10 +78,38 @@ def tally(bare: Tally, made: Path) -> Tally:
     return bare
 
 
+@pytest.fixture(scope="session")
+def filled(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A vault with one record of a folder, its state folder, and the bundle of it."""
+    place = tmp_path_factory.mktemp("filled")
+    shutil.copytree(made, place, dirs_exist_ok=True)
+    files = fill(place)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TALLY_STATE", os.fspath(place / "state"))
+        patch.setenv("TALLY_VAULT", os.fspath(place / "vault"))
+        assert run(["anchor", os.fspath(files), "--title", "配方 é"]) == 0
+        assert run(["bundle", "-o", os.fspath(place / "x.zip")]) == 0
+    return place
+
+
+@pytest.fixture
+def reading(bare: Tally, filled: Path, monkeypatch: pytest.MonkeyPatch) -> Tally:
+    """The vault of ``filled``, only to be read; x.zip in the present folder."""
+    monkeypatch.setenv("TALLY_STATE", os.fspath(filled / "state"))
+    monkeypatch.setenv("TALLY_VAULT", os.fspath(filled / "vault"))
+    shutil.copy(filled / "x.zip", bare.work)
+    return Tally(bare.work, filled / "vault", filled / "state", bare.capture)
+
+
 @pytest.fixture
 def folder(bare: Tally) -> Path:
     """A folder to anchor."""
-    made = bare.work / "资料"
+    return fill(bare.work)
+
+
+def fill(place: Path) -> Path:
+    """A folder with two files."""
+    made = place / "资料"
     (made / "sub").mkdir(parents=True)
     (made / "a.txt").write_bytes(b"a\n")
     (made / "sub" / "第12批.xlsx").write_bytes(b"not really\n")

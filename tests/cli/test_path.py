@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import zipfile
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -75,23 +76,21 @@ def test_anchored_folder_is_proven_a_changed_file_refuted_and_a_withheld_one_unc
     assert tally("verify", "x.zip").code == 3
 
 
-def test_one_flipped_byte_anywhere_is_never_proven(tally: Tally, folder: Path) -> None:
-    told(tally, "anchor", folder)
-    told(tally, "bundle", "-o", "x.zip")
+def test_one_flipped_byte_anywhere_is_never_proven(reading: Tally) -> None:
     with zipfile.ZipFile("x.zip") as archive:
         archive.extractall("whole")
         names = archive.namelist()
-    trust = tally.vault / "development-trust.toml"
+    trust = reading.vault / "development-trust.toml"
     for name in names:
         path = Path("whole") / name
         content = path.read_bytes()
         middle = len(content) // 2
         path.write_bytes(content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
-        assert tally("verify", "whole", "--trust", trust).code in {1, 2}, name
+        assert reading("verify", "whole", "--trust", trust).code in {1, 2}, name
         path.unlink()
-        assert tally("verify", "whole", "--trust", trust).code != 0, name
+        assert reading("verify", "whole", "--trust", trust).code != 0, name
         path.write_bytes(content)
-    assert tally("verify", "whole", "--trust", trust).code == 0
+    assert reading("verify", "whole", "--trust", trust).code == 0
 
 
 def test_anchoring_is_idempotent_and_revisions_are_records(tally: Tally, folder: Path) -> None:
@@ -178,10 +177,11 @@ def test_no_canary_reaches_ledger_guard_or_an_undisclosing_bundle(tally: Tally) 
 
 
 def test_every_kind_and_stage_can_be_anchored(tally: Tally) -> None:
-    for claim in ("kind", "stage"):
-        for term in terms(claim):
-            Path("x").write_text(f"{claim} {term.code}")
-            told(tally, "anchor", "x", f"--{claim}", term.code, "--no-wait", "--no-keep")
+    for pair in zip_longest(terms("kind"), terms("stage")):
+        named = [(name, one.code) for name, one in zip(("kind", "stage"), pair, strict=True) if one]
+        Path("x").write_text(str(named))
+        claims = [word for name, code in named for word in (f"--{name}", code)]
+        told(tally, "anchor", "x", *claims, "--no-wait", "--no-keep")
 
 
 def test_bundle_verifies_in_a_fresh_process_with_nothing_else(
@@ -210,7 +210,7 @@ def test_bundle_verifies_in_a_fresh_process_with_nothing_else(
 
 
 def test_two_processes_anchoring_at_once_take_turns(tally: Tally) -> None:
-    names = [f"file-{number}" for number in range(3)]
+    names = ["file-1", "file-2"]
     for name in names:
         Path(name).write_text(name)
     running = [start("anchor", name, "--no-keep") for name in names]
@@ -218,10 +218,10 @@ def test_two_processes_anchoring_at_once_take_turns(tally: Tally) -> None:
         _, err = process.communicate(timeout=60)
         assert process.returncode == 0, err
     records = tally.json("log")["records"]
-    assert sorted(row["seq"] for row in records) == [1, 2, 3]
-    assert sorted(row["index"] for row in records) == [1, 2, 3]
+    assert sorted(row["seq"] for row in records) == [1, 2]
+    assert sorted(row["index"] for row in records) == [1, 2]
     assert all(len(row["stamps"]) == 2 for row in records)
-    told(tally, "bundle", "-o", "x.zip", "3")
+    told(tally, "bundle", "-o", "x.zip", "2")
     verdict(tally, "x.zip")
 
 
@@ -237,10 +237,10 @@ def test_vault_that_is_another_process_turn_is_told(
 
 
 @pytest.mark.parametrize("command", ["log", "--help"])
-def test_reader_that_goes_away_is_no_error(tally: Tally, folder: Path, command: str) -> None:
-    told(tally, "anchor", folder)
-    reading, writing = os.pipe()
-    os.close(reading)
+@pytest.mark.usefixtures("reading")
+def test_reader_that_goes_away_is_no_error(command: str) -> None:
+    gone, writing = os.pipe()
+    os.close(gone)
     with start(command, stdout=writing) as process:
         os.close(writing)
         assert process.stderr is not None
@@ -249,10 +249,8 @@ def test_reader_that_goes_away_is_no_error(tally: Tally, folder: Path, command: 
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "gbk"])
-def test_terminal_of_any_encoding_gets_text_it_can_show(
-    tally: Tally, folder: Path, encoding: str
-) -> None:
-    told(tally, "anchor", folder, "--title", "配方 é")
+@pytest.mark.usefixtures("reading")
+def test_terminal_of_any_encoding_gets_text_it_can_show(encoding: str) -> None:
     environment = {**os.environ, "PYTHONIOENCODING": encoding, "NO_COLOR": "1"}
     with start("show", "1", env=environment, text=False) as process:
         out, err = process.communicate()
@@ -270,14 +268,14 @@ def test_ledger_database_is_whole_after_all_of_it(tally: Tally, folder: Path) ->
         database.close()
 
 
-def test_output_is_only_overwritten_with_force(tally: Tally, folder: Path) -> None:
-    told(tally, "anchor", folder)
-    told(tally, "bundle", "-o", "x.zip")
-    assert tally("bundle", "-o", "x.zip").code == 2
-    told(tally, "bundle", "-o", "x.zip", "--force")
-    told(tally, "bundle", "-o", "x.zip", "--dry-run")
-    trust = tally.vault / "development-trust.toml"
-    told(tally, "verify", "x.zip", "--trust", trust, "--html", "x.html")
-    assert tally("verify", "x.zip", "--trust", trust, "--html", "x.html").code == 2
-    told(tally, "verify", "x.zip", "--trust", trust, "--html", "x.html", "--force", "--lang", "zh")
+def test_output_is_only_overwritten_with_force(reading: Tally) -> None:
+    assert reading("bundle", "-o", "x.zip").code == 2
+    told(reading, "bundle", "-o", "x.zip", "--force")
+    told(reading, "bundle", "-o", "x.zip", "--dry-run")
+    trust = reading.vault / "development-trust.toml"
+    told(reading, "verify", "x.zip", "--trust", trust, "--html", "x.html")
+    assert reading("verify", "x.zip", "--trust", trust, "--html", "x.html").code == 2
+    told(
+        reading, "verify", "x.zip", "--trust", trust, "--html", "x.html", "--force", "--lang", "zh"
+    )
     assert "<html" in Path("x.html").read_text("utf-8")
