@@ -83,7 +83,8 @@ def _choose(tally: Tally, records: tuple[str, ...], notebook: str | None) -> lis
         found = [tally.vault.records.find(reference) for reference in records]
         return list({record.number: record for record in found}.values())
     if notebook is None:
-        return list(tally.vault.records.all())[-1:]
+        newest = tally.vault.records.newest()
+        return [] if newest is None else [newest]
     check_notebook(tally.vault, notebook)
     return list(tally.vault.records.all(notebook))
 

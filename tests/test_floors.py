@@ -40,7 +40,8 @@ ORDER: Mapping[str, str] = {
         " capture local"
     ),
     "ledger/holder": (
-        "config schema records manifests vault originals receipts anchoring by_hand readme bundling"
+        "config schema records captures manifests vault originals receipts anchoring"
+        " by_hand readme bundling"
     ),
 }
 """A file imports, of its own room, only what stands before it. A room not named is free in that."""

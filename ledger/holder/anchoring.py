@@ -11,7 +11,7 @@ import os
 import platform
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from ledger import __version__
 from ledger.doors.carrier import FileCarrier, FolderCarrier
 from ledger.doors.client import Ledger, StampReport
 from ledger.errors import MalformedError
+from ledger.holder.captures import Capture
 from ledger.holder.originals import Originals
 from ledger.holder.receipts import newest_tokens, token_digest
 from ledger.holder.records import StoredRecord
@@ -99,8 +100,7 @@ class Anchorer:
             previous = self._vault.records.latest_of_path(str(carrier.path), wish.notebook)
             if previous is not None and previous.content == content and not wish.again:
                 return Anchored(previous, False, kept)
-            claims, manifest = self._carrier_claims(carrier)
-            record = self._issue(carrier, wish, claims, manifest, content, previous)
+            record = self._issue(self._capture(carrier, wish, content), previous)
             return Anchored(record, True, kept, not_kept)
 
     def check(self, path: Path, wish: Wish) -> None:
@@ -134,7 +134,9 @@ class Anchorer:
                 batch = waiting[start : start + MAX_BATCH]
                 indexes = self._ledger.append(batch)
                 # If we die here the same entries are sent again, and keep their indexes.
-                self._vault.records.set_indexes(dict(zip(batch, indexes, strict=True)))
+                self._vault.records.set_indexes(
+                    dict(zip(batch, indexes, strict=True)), self._ledger.origin
+                )
             return len(waiting)
 
     def stamp(self) -> StampReport | None:
@@ -191,60 +193,70 @@ class Anchorer:
         for start in range(0, len(entries), LINES_AT_ONCE):
             yield make_lines(entries[start : start + LINES_AT_ONCE], self._random_bytes)
 
-    def _issue(
-        self,
-        carrier: FileCarrier | FolderCarrier,
-        wish: Wish,
-        carrier_claims: Mapping[str, JsonValue],
-        manifest: str | None,
-        content: str,
-        previous: StoredRecord | None,
-    ) -> StoredRecord:
-        head = self._vault.records.head(wish.notebook)
-        chain = self._vault.records.chain_of(wish.notebook) or self._random_bytes(16).hex()
-        seq = 1 if head is None else head.seq + 1
+    def _capture(self, carrier: FileCarrier | FolderCarrier, wish: Wish, content: str) -> Capture:
+        """All that the record of ``carrier`` will say but its place and its bounds."""
         now = self._clock()
         claims: dict[str, JsonValue] = {
-            "link": {"chain": chain, "seq": seq, "prev": head.entry.hex() if head else None},
             "kind": wish.kind,
             "trigger": wish.trigger,
             "notebook": wish.notebook,
             "captured_time": format_time(now),
             "environment": {"tool": f"tallystick {__version__}", "os": platform.system() or "?"},
-            "ledger": self._ledger.origin,
         }
         said = {"stage": wish.stage, "title": wish.title, "label": wish.label, "note": wish.note}
         claims |= {name: value for name, value in said.items() if value is not None}
+        carrier_claims, manifest = self._carrier_claims(carrier)
+        path = str(carrier.path)
+        return Capture(now, wish.notebook, claims, carrier_claims, path, content, manifest)
+
+    def _issue(self, capture: Capture, previous: StoredRecord | None) -> StoredRecord:
+        """Sign ``capture`` as the next record of its notebook; ``previous``: what it revises."""
+        notebook = capture.notebook
+        head = self._vault.records.head(notebook)
+        chain = self._vault.records.chain_of(notebook) or self._random_bytes(16).hex()
+        seq = 1 if head is None else head.seq + 1
+        claims: dict[str, JsonValue] = {
+            "link": {"chain": chain, "seq": seq, "prev": head.entry.hex() if head else None},
+            **capture.claims,
+            "ledger": self._ledger.origin,
+        }
         tokens = newest_tokens(self._ledger.stamps())
         if tokens:
             claims["not_before"] = [token_digest(token) for token in tokens.values()]
         if previous is not None:
             claims["refs"] = [{"rel": "wasRevisionOf", "entry": previous.entry.hex()}]
-        key = self._vault.signing_key
         try:
-            sdjwt = issue_record(claims, carrier_claims, key, self._random_bytes)
+            sdjwt = issue_record(
+                claims, capture.carrier, self._vault.signing_key, self._random_bytes
+            )
         except ValueError as error:
             raise MalformedError(f"no record can hold this: {error}") from error
         record = StoredRecord(
             number=0,
             entry=entry_of(sdjwt.jwt),
-            notebook=wish.notebook,
+            notebook=notebook,
             chain=chain,
             seq=seq,
             sdjwt=format_sdjwt(sdjwt),
-            kind=wish.kind,
-            stage=wish.stage,
-            title=wish.title,
-            label=wish.label,
-            path=str(carrier.path),
-            content=content,
-            manifest=manifest,
-            created=format_time(now),
+            kind=str(capture.claims["kind"]),
+            stage=_text(capture, "stage"),
+            title=_text(capture, "title"),
+            label=_text(capture, "label"),
+            path=capture.path,
+            content=capture.content,
+            manifest=capture.manifest,
+            created=format_time(capture.captured),
             index=None,
+            note=_text(capture, "note"),
         )
         # If we die before this line nothing was promised (a manifest without a record may be left);
         # after it the record is sent later.
-        return self._vault.records.add(record, now)
+        return self._vault.records.add(record, capture.captured, capture=capture.number)
+
+
+def _text(capture: Capture, name: str) -> str | None:
+    value = capture.claims.get(name)
+    return value if isinstance(value, str) else None
 
 
 def content_of(carrier: FileCarrier | FolderCarrier) -> str:

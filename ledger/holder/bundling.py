@@ -139,8 +139,7 @@ class Bundler:
     def _chain(self, chosen: Sequence[StoredRecord], only: bool) -> list[StoredRecord]:
         last = max(record.seq for record in chosen)
         first = min(record.seq for record in chosen) if only else 1
-        records = self._vault.records.all(chosen[0].notebook)
-        return [record for record in records if first <= record.seq <= last]
+        return [*self._vault.records.of_chain(chosen[0].chain, first, last)]
 
     def _check_names(self, chosen: Sequence[StoredRecord], choice: Choice) -> None:
         have = {name for record in chosen for name in claim_names(parse_sdjwt(record.sdjwt))}

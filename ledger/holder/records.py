@@ -18,7 +18,7 @@ from ledger.holder.schema import asking
 
 _COLUMNS = (
     "number, entry, notebook, chain, seq, sdjwt, kind, stage, title, label, path, content, "
-    "manifest, created, idx"
+    "manifest, created, idx, note, ledger, stamps"
 )
 
 
@@ -27,7 +27,8 @@ class StoredRecord:
     """A record as the vault keeps it, with all its disclosures.
 
     ``content``: what tells two versions of a carrier apart (hex). ``manifest``: hex root of a
-    folder's lines, None for a file. ``index``: its place in the ledger, None while queued.
+    folder's lines, None for a file. ``index``: its place in the ledger of origin ``ledger``, None
+    while queued. ``stamps``: how many TSAs its kept receipt names, 0 while there is none.
     """
 
     number: int
@@ -45,6 +46,9 @@ class StoredRecord:
     manifest: str | None
     created: str
     index: int | None
+    note: str | None = None
+    ledger: str | None = None
+    stamps: int = 0
 
 
 class Records:
@@ -65,32 +69,50 @@ class Records:
 
     def head(self, notebook: str) -> StoredRecord | None:
         """The last record of a notebook's chain."""
-        found = self._select("WHERE notebook = ? ORDER BY seq DESC LIMIT 1", (notebook,))
+        found = self._select("WHERE notebook = ? ORDER BY number DESC LIMIT 1", (notebook,))
         return found[0] if found else None
 
-    def add(self, record: StoredRecord, created: datetime) -> StoredRecord:
+    def newest(self) -> StoredRecord | None:
+        """The last record made."""
+        found = self._select("ORDER BY number DESC LIMIT 1", ())
+        return found[0] if found else None
+
+    def add(self, record: StoredRecord, created: datetime, *, capture: int = 0) -> StoredRecord:
         """Keep a new record, durably; ConflictError if its place in the chain is taken.
 
-        After the return it is never lost: if we die before the ledger has it, it is sent later.
+        ``capture``: the number of what it was signed from, taken out of the queue with it. After
+        the return it is never lost: if we die before the ledger has it, it is sent later.
         """
+        row = {"idx" if name == "index" else name: value for name, value in _row(record)}
+        marks = ", ".join("?" * len(row))
+        insert = f"INSERT INTO records ({', '.join(row)}) VALUES ({marks})"  # noqa: S608 - constants
         try:
             with transaction(self._database):
                 self._database.execute(
                     "INSERT OR IGNORE INTO notebooks (name, chain, created) VALUES (?, ?, ?)",
                     (record.notebook, record.chain, created.isoformat()),
                 )
-                row = {"idx" if name == "index" else name: value for name, value in _row(record)}
-                self._database.table("records").insert(row)
+                number = self._database.conn.execute(insert, tuple(row.values())).lastrowid
+                self._database.execute("DELETE FROM captures WHERE number = ?", (capture,))
         except sqlite3.IntegrityError as error:
             place = f"{record.chain}/{record.seq}"
             raise ConflictError(f"place {place} is taken: {error}") from error
-        return self._select("WHERE chain = ? AND seq = ?", (record.chain, record.seq))[0]
+        return self._select("WHERE number = ?", (number,))[0]
 
     def all(self, notebook: str | None = None) -> tuple[StoredRecord, ...]:
         """Records in order of number, of one notebook or of all."""
         if notebook is None:
             return self._select("ORDER BY number", ())
-        return self._select("WHERE notebook = ? ORDER BY seq", (notebook,))
+        return self._select("WHERE notebook = ? ORDER BY number", (notebook,))
+
+    def count(self) -> int:
+        """How many records there are."""
+        return int(self._all("SELECT count(*) FROM records", ())[0][0])
+
+    def of_chain(self, chain: str, first: int, last: int) -> tuple[StoredRecord, ...]:
+        """The records of ``chain`` from place ``first`` to ``last``, both included."""
+        clause = "WHERE chain = ? AND seq BETWEEN ? AND ? ORDER BY seq"
+        return self._select(clause, (chain, first, last))
 
     def find(self, reference: str) -> StoredRecord:
         """The record with this number, or whose entry begins so (8 or more hex digits).
@@ -100,7 +122,8 @@ class Records:
         if re.fullmatch(r"[0-9]{1,7}", reference):
             found = self._select("WHERE number = ?", (int(reference),))
         elif re.fullmatch(r"[0-9a-f]{8,128}", reference):
-            found = self._select("WHERE lower(hex(entry)) LIKE ?", (f"{reference}%",))
+            bounds = [bytes.fromhex(reference.ljust(128, end)) for end in "0f"]
+            found = self._select("WHERE entry BETWEEN ? AND ? LIMIT 3", bounds)
         else:
             raise MalformedError(
                 f"{reference!r} is not a record",
@@ -109,7 +132,7 @@ class Records:
         if not found:
             raise NotFoundError(f"no record {reference}", hint="`tally log` lists them")
         if len(found) > 1:
-            raise MalformedError(f"{reference} names {len(found)} records: give more digits")
+            raise MalformedError(f"{reference} names several records: give more digits")
         return found[0]
 
     def latest_of_path(self, path: str, notebook: str | None = None) -> StoredRecord | None:
@@ -124,16 +147,23 @@ class Records:
         """Records the ledger has not acknowledged yet, oldest first."""
         return self._select("WHERE idx IS NULL ORDER BY number", ())
 
-    def set_indexes(self, indexes: Mapping[bytes, int]) -> None:
-        """Note where the ledger put these entries, all in one transaction.
+    def queued_numbers(self) -> tuple[int, ...]:
+        """The numbers of the records that ``queued`` gives."""
+        rows = self._all("SELECT number FROM records WHERE idx IS NULL ORDER BY number", ())
+        return tuple(int(row[0]) for row in rows)
+
+    def set_indexes(self, indexes: Mapping[bytes, int], ledger: str) -> None:
+        """Note where the ledger of this origin put these entries, all in one transaction.
 
         If we die before it, they are sent again and the ledger gives the same indexes.
         """
         rows = [(index, entry) for entry, index in indexes.items()]
         with transaction(self._database):
-            for table in ("records", "covers"):
-                sql = f"UPDATE {table} SET idx = ? WHERE entry = ?"  # noqa: S608 - two constants
-                self._database.conn.executemany(sql, rows)
+            connection = self._database.conn
+            connection.executemany("UPDATE covers SET idx = ? WHERE entry = ?", rows)
+            rows_of = [(index, ledger, entry) for index, entry in rows]
+            sql = "UPDATE records SET idx = ?, ledger = ? WHERE entry = ?"
+            connection.executemany(sql, rows_of)
 
     def add_cover(self, entry: bytes, secret: bytes) -> None:
         """Keep a cover entry's secret, so that its index can be accounted for."""
@@ -151,7 +181,9 @@ class Records:
         """Whether a cover entry was ever made here."""
         return self._one("SELECT 1 FROM covers LIMIT 1", ()) is not None
 
-    def _select(self, clause: str, values: Sequence[str | int | None]) -> tuple[StoredRecord, ...]:
+    def _select(
+        self, clause: str, values: Sequence[str | int | bytes | None]
+    ) -> tuple[StoredRecord, ...]:
         sql = f"SELECT {_COLUMNS} FROM records {clause}"  # noqa: S608 - clauses are constants here
         with asking():
             rows = self._database.conn.execute(sql, values)

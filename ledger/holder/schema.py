@@ -30,7 +30,41 @@ _RECORDS = (
     "CREATE TABLE covers (entry BLOB PRIMARY KEY, secret BLOB NOT NULL, idx INTEGER)",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_RECORDS,)
+_RECEIPTS = (
+    # Origin of the ledger that ``idx`` is a place in, and how many TSAs the kept receipt names.
+    "ALTER TABLE records ADD COLUMN ledger TEXT",
+    "ALTER TABLE records ADD COLUMN stamps INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE records ADD COLUMN note TEXT",
+    "CREATE INDEX records_notebook ON records (notebook, number)",
+    "CREATE INDEX records_receipt ON records (ledger, stamps, idx)",
+    "CREATE TABLE ledgers (origin TEXT PRIMARY KEY, vkeys TEXT NOT NULL)",
+    """CREATE TABLE checkpoints (
+        ledger TEXT NOT NULL REFERENCES ledgers(origin), size INTEGER NOT NULL,
+        file BLOB NOT NULL, PRIMARY KEY (ledger, size))""",
+    """CREATE TABLE tokens (
+        ledger TEXT NOT NULL, size INTEGER NOT NULL, tsa TEXT NOT NULL,
+        response BLOB NOT NULL, digest BLOB NOT NULL, PRIMARY KEY (ledger, size, tsa),
+        FOREIGN KEY (ledger, size) REFERENCES checkpoints(ledger, size))""",
+    "CREATE INDEX tokens_digest ON tokens (digest)",
+    "CREATE INDEX tokens_tsa ON tokens (ledger, tsa, size)",
+    """CREATE TABLE receipts (
+        record INTEGER NOT NULL REFERENCES records(number), size INTEGER NOT NULL,
+        proof BLOB NOT NULL, PRIMARY KEY (record, size))""",
+    "CREATE TABLE certificates (digest BLOB PRIMARY KEY, der BLOB NOT NULL)",
+    """CREATE VIRTUAL TABLE search USING fts5(
+        title, note, label, notebook, path, tokenize = 'trigram')""",
+    """INSERT INTO search (rowid, title, label, notebook, path)
+        SELECT number, title, label, notebook, path FROM records""",
+    """CREATE TRIGGER records_search AFTER INSERT ON records BEGIN
+        INSERT INTO search (rowid, title, note, label, notebook, path)
+        VALUES (new.number, new.title, new.note, new.label, new.notebook, new.path); END""",
+    """CREATE TABLE captures (
+        number INTEGER PRIMARY KEY, captured TEXT NOT NULL, notebook TEXT NOT NULL,
+        path TEXT, content TEXT NOT NULL, manifest TEXT,
+        claims TEXT NOT NULL, carrier TEXT NOT NULL)""",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_RECORDS, _RECEIPTS)
 """Statements by version: the first makes version 1 of an empty database."""
 
 

@@ -1,7 +1,7 @@
 """The vault: the holder's half of the tally: records with their salts, keys, manifests.
 
     tallystick.toml     settings
-    vault.sqlite        notebooks, records, cover secrets
+    vault.sqlite        notebooks, records, receipts, cover secrets, captures that wait
     keys/               the signing key and the age identity (mode 0600, not encrypted)
     manifests/<root>    every line of a folder's manifest, one a line
     originals/          kept carriers, encrypted
@@ -19,6 +19,7 @@ from ledger.doors.files import TEMPORARY, make_folder, read_limited, unavailable
 from ledger.doors.keys import load_signing_key, make_identity, make_signing_key
 from ledger.doors.sqlite import open_database, turn
 from ledger.errors import ConflictError, MalformedError, NotFoundError
+from ledger.holder.captures import Captures
 from ledger.holder.config import Config, format_config, parse_config
 from ledger.holder.manifests import Manifests
 from ledger.holder.records import Records
@@ -50,6 +51,7 @@ class Vault:
             self.close()
             raise
         self.records = Records(self.database)
+        self.captures = Captures(self.database)
         self.manifests = Manifests(folder / "manifests")
 
     def close(self) -> None:

@@ -252,7 +252,7 @@ def test_crash_between_ledger_and_vault_keeps_the_first_index(
 def test_crash_before_the_record_leaves_nothing_in_the_way(
     house: Holding, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def die(*_: object) -> None:
+    def die(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     for part, step in ((house.vault.manifests, "write"), (house.vault.records, "add")):

@@ -46,7 +46,7 @@ def test_indexes_are_noted_for_records_and_covers(vault: Vault) -> None:
     assert vault.records.has_covers()
     assert vault.records.queued() == (first, second)
     assert vault.records.queued_covers() == (bytes(64),)
-    vault.records.set_indexes({bytes(64): 0, first.entry: 1})
+    vault.records.set_indexes({bytes(64): 0, first.entry: 1}, "origin")
     assert vault.records.queued() == (second,)
     assert vault.records.queued_covers() == ()
     assert vault.records.all()[0].index == 1
@@ -60,7 +60,7 @@ def test_record_is_found_by_number_or_beginning_of_its_entry(vault: Vault) -> No
     for reference in ("3", "00000000", "ffffffff"):
         with pytest.raises(NotFoundError, match="no record"):
             vault.records.find(reference)
-    with pytest.raises(MalformedError, match="names 2 records"):
+    with pytest.raises(MalformedError, match="names several records"):
         vault.records.find("01" * 8)
     for reference in ("", "abc", "-1", "1 OR 1", "%%%%%%%%", "\uff11", "\udcff", "9" * 200):
         with pytest.raises(MalformedError, match="is not a record"):
