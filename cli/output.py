@@ -4,7 +4,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -45,6 +45,7 @@ class UsageError(click.UsageError):
         self.hint = hint
 
 
+T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])  # Any: click passes what a command declares
 
 
@@ -154,6 +155,13 @@ def reading_progress(label: str) -> Iterator[Callable[[int, int], None]]:
 
     yield progress
     click.echo("\r\033[K", err=True, nl=False)
+
+
+def over(items: Sequence[T], label: str) -> Iterator[T]:
+    """``items``, one after another, under a progress bar; silent if stderr is piped."""
+    hidden = not sys.stderr.isatty()
+    with click.progressbar(items, label=label, file=sys.stderr, hidden=hidden) as bar:
+        yield from bar
 
 
 def format_size(size_bytes: int) -> str:

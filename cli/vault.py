@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,12 @@ from ledger.record.record import parse_record
 @click.option("--profile", type=click.Choice(PROFILES), default="intl", show_default=True)
 @click.option("--username", help="Account at the domestic TSA (profile cn).")
 @click.option("--password-file", metavar="FILE", help="Its password; only you may read the file.")
+@click.option(
+    "--recovery",
+    multiple=True,
+    metavar="age1…",
+    help="A key that opens kept originals too (repeatable).",
+)
 @json_option
 def init(
     vault: str | None,
@@ -59,6 +66,7 @@ def init(
     profile: str,
     username: str | None,
     password_file: str | None,
+    recovery: tuple[str, ...],
     as_json: bool,
 ) -> int:
     """Make a vault with a ledger in it."""
@@ -75,6 +83,7 @@ def init(
         raise click.UsageError(
             "an account is for --profile cn: others are added by `tally tsa add`"
         )
+    config = replace(config, recovery=recovery)
     try:
         tally = make_tally(folder, config)
     except ConflictError as error:

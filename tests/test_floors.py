@@ -40,7 +40,7 @@ ORDER: Mapping[str, str] = {
         " capture local"
     ),
     "ledger/holder": (
-        "config schema records captures manifests vault originals receipts anchoring"
+        "config schema records captures manifests originals kept vault receipts anchoring"
         " by_hand readme bundling"
     ),
 }

@@ -72,6 +72,21 @@ def load_identity(path: Path) -> pyrage.x25519.Identity:
     raise MalformedError(f"{path} holds no age identity")
 
 
+def load_recipient(text: str) -> pyrage.x25519.Recipient:
+    """The age recipient ``text`` (``age1…``); MalformedError, which never repeats a secret key."""
+    if text.upper().startswith("AGE-SECRET-KEY"):
+        hint = "give its public half: the line that begins with age1"
+        raise MalformedError("this is a secret age key, want a recipient", hint=hint)
+    try:
+        if text == text.lower():
+            return pyrage.x25519.Recipient.from_str(text)
+        reason = "it is not in lower case"
+    except pyrage.RecipientError as error:
+        reason = str(error)
+    hint = "`age-keygen` prints one for a key of your own; other kinds are not taken"
+    raise MalformedError(f"{text[:80]!r} is no age recipient: {reason}", hint=hint)
+
+
 def _read(path: Path) -> bytes:
     return read_limited(path, MAX_KEY_BYTES)
 

@@ -21,7 +21,6 @@ from ledger.doors.carrier import FileCarrier, FolderCarrier
 from ledger.doors.client import Ledger, StampReport
 from ledger.errors import MalformedError
 from ledger.holder.captures import Capture
-from ledger.holder.originals import Originals
 from ledger.holder.receipts import newest_tokens, token_digest
 from ledger.holder.records import StoredRecord
 from ledger.holder.vault import Vault
@@ -83,7 +82,7 @@ class Anchorer:
         self._ledger = ledger
         self._clock = clock
         self._random_bytes = random_bytes
-        self._originals = Originals(vault.folder / "originals", vault.identity_path)
+        self._originals = vault.originals
 
     def anchor(self, carrier: FileCarrier | FolderCarrier, wish: Wish) -> Anchored:
         """Record ``carrier`` as it was read; the same content again makes no new record.
@@ -150,13 +149,16 @@ class Anchorer:
         if wish.keep is False:
             return 0, ()
         limit = self._vault.config.keep_limit_bytes
-        kept, not_kept = 0, []
+        not_kept: list[tuple[str, int]] = []
+        new: list[bytes] = []
         for path, entry in files_of(carrier):
             if wish.keep is None and entry.size > limit:
                 not_kept.append((entry.path, entry.size))
-            else:
-                kept += self._originals.keep(path, entry.sha256)
-        return kept, tuple(not_kept)
+            elif self._originals.keep(path, entry.sha256):
+                new.append(entry.sha256)
+        # If we die before this line they are found in the folder when it is next gone through.
+        self._vault.kept.note(new)
+        return len(new), tuple(not_kept)
 
     def _carrier_claims(
         self, carrier: FileCarrier | FolderCarrier

@@ -14,7 +14,6 @@ from pathlib import Path
 from ledger.doors.carrier import FileCarrier, read_carrier
 from ledger.doors.client import Ledger
 from ledger.errors import ConflictError, LedgerError, MalformedError, NotFoundError
-from ledger.holder.originals import Originals
 from ledger.holder.readme import format_readme
 from ledger.holder.receipts import (
     Prover,
@@ -92,7 +91,7 @@ class Bundler:
         self._ledger = ledger
         self._prover = Prover(ledger)
         self._work = work
-        self._originals = Originals(vault.folder / "originals", vault.identity_path)
+        self._originals = vault.originals
         self._stamps = ledger.stamps()
         self._files: dict[str, bytes] = {}
         self._carriers: dict[str, Digest] = {}

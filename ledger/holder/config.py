@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
+from ledger.doors.keys import load_recipient
 from ledger.errors import MalformedError, NotFoundError
 
 DEFAULT_KEEP_LIMIT_BYTES = 1 << 30
@@ -108,8 +109,10 @@ class Config:
 
     ``wanted``: TSAs that must answer before a stamp is complete. ``keep_limit_bytes``: biggest
     carrier kept without being asked. ``minimum_interval_seconds``: between two stamps.
-    ``profile``: one of PROFILES; in ``cn`` a domestic TSA is wanted among them.
-    MalformedError if two TSAs have one name, or fewer are there than wanted.
+    ``profile``: one of PROFILES; in ``cn`` a domestic TSA is wanted among them. ``recovery``: age
+    recipients that can open kept originals beside the vault itself.
+    MalformedError if two TSAs have one name, or fewer are there than wanted, or what is no
+    recipient, or one named twice.
     """
 
     development: bool = False
@@ -120,8 +123,13 @@ class Config:
         default_factory=lambda: tuple(TsaSetting(name, url) for name, url in PUBLIC_TSAS)
     )
     profile: str = "intl"
+    recovery: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for recipient in self.recovery:
+            load_recipient(recipient)
+        if len(set(self.recovery)) != len(self.recovery):
+            raise MalformedError("a recovery recipient is named twice")
         names = [tsa.name for tsa in self.tsas]
         if twice := {name for name in names if names.count(name) > 1}:
             raise MalformedError(f"two TSAs have the name {min(twice)!r}")
@@ -161,7 +169,13 @@ def format_config(config: Config) -> bytes:
     ]
     if config.profile != Config().profile:
         lines.append(f"profile = {_text(config.profile)}")
+    if config.recovery:
+        lines.append(_format_recovery(config.recovery))
     return ("\n".join(lines) + "\n").encode("utf-8") + b"".join(map(_format_tsa, config.tsas))
+
+
+def _format_recovery(recovery: tuple[str, ...]) -> str:
+    return f"recovery = {json.dumps(recovery)}"
 
 
 def _format_tsa(tsa: TsaSetting) -> bytes:
@@ -207,6 +221,18 @@ def remove_tsa(content: bytes, name: str) -> tuple[bytes, bool]:
     return _edited(b"".join(kept).rstrip(b"\n") + b"\n", wanted)
 
 
+def set_recovery(content: bytes, recovery: tuple[str, ...]) -> tuple[bytes, bool]:
+    """The settings in ``content`` with these recovery recipients, and whether comments were kept.
+
+    MalformedError: content is no settings, or one of the recipients is none.
+    """
+    wanted = replace(parse_config(content), recovery=recovery)
+    head, *tables = re.split(rb"(?m)^(?=[ \t]*\[)", content)
+    rest = re.sub(rb"(?m)^recovery[ \t]*=.*\n?", b"", head).rstrip(b"\n")
+    line = f"\n{_format_recovery(recovery)}\n".encode("ascii") if recovery else b"\n"
+    return _edited(rest + line + (b"\n" if tables else b"") + b"".join(tables), wanted)
+
+
 def _is_table_of(table: bytes, name: str) -> bool:
     try:
         return bool(parse_config(b"wanted = 1\n" + table).tsas[0].name == name)
@@ -232,7 +258,7 @@ def parse_config(content: bytes) -> Config:
         raise MalformedError(f"settings are not TOML: {error}") from error
     defaults = Config()
     known = {"development", "wanted", "minimum_interval_seconds", "keep_limit_bytes"}
-    if unknown := sorted(set(table) - known - {"tsa", "profile"}):
+    if unknown := sorted(set(table) - known - {"tsa", "profile", "recovery"}):
         raise MalformedError(f"settings have unknown key {unknown[0]!r}")
     tsas = table.get("tsa", [])
     if not isinstance(tsas, list) or not all(
@@ -242,6 +268,9 @@ def parse_config(content: bytes) -> Config:
     profile = table.get("profile", defaults.profile)
     if not isinstance(profile, str):
         raise MalformedError("profile is not a text")
+    recovery = table.get("recovery", [])
+    if not isinstance(recovery, list) or not all(isinstance(one, str) for one in recovery):
+        raise MalformedError("recovery is not a list of texts")
     development = table.get("development", False)
     if not isinstance(development, bool):
         raise MalformedError("development is not true or false")
@@ -254,6 +283,7 @@ def parse_config(content: bytes) -> Config:
         keep_limit_bytes=_whole(table, "keep_limit_bytes", defaults.keep_limit_bytes, 0),
         tsas=tuple(_tsa(tsa) for tsa in tsas),
         profile=profile,
+        recovery=tuple(recovery),
     )
 
 

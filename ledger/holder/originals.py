@@ -1,30 +1,56 @@
 """Kept originals: carriers as they were anchored, by content, encrypted in the age format.
 
-Each content is kept once, under its SHA-256.
+Each content is kept once, under its SHA-256, sealed to the vault's own identity and to every
+recovery recipient: whoever holds one of those keys opens it with ``age -d`` and nothing of ours.
 """
 
 import hashlib
+import os
+import re
+import shutil
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 import pyrage
 
-from ledger.doors.files import BUFFER_BYTES, digest_stream, durable_writer, unavailable
-from ledger.doors.keys import load_identity
+from ledger.doors.files import BUFFER_BYTES, durable_writer, unavailable
+from ledger.doors.keys import load_identity, load_recipient
 from ledger.errors import NotFoundError, UnavailableError, VerificationError
+
+_NAME = re.compile(r"[0-9a-f]{64}\.age")
 
 
 class Originals:
-    """The kept carriers of one vault."""
+    """The kept carriers of one vault. ``recovery``: age recipients beside the vault's identity."""
 
-    def __init__(self, folder: Path, identity_path: Path) -> None:
+    def __init__(self, folder: Path, identity_path: Path, recovery: Sequence[str] = ()) -> None:
         self._folder = folder
         self._identity_path = identity_path
+        self._recovery = tuple(recovery)
         self._identity: pyrage.x25519.Identity | None = None
 
     def has(self, sha256: bytes) -> bool:
         """Whether this content is kept."""
         return self._path(sha256).is_file()
+
+    def all(self) -> Iterator[bytes]:
+        """The digests of all that is kept, in order."""
+        try:
+            names = sorted(path.name for path in self._folder.glob("[0-9a-f][0-9a-f]/*.age"))
+        except OSError as error:
+            raise unavailable("list", self._folder, error) from error
+        for name in names:
+            if _NAME.fullmatch(name):
+                yield bytes.fromhex(name[:64])
+
+    @property
+    def sealed(self) -> str:
+        """What tells to whom originals are sealed now: hex of a hash over the recipients."""
+        names = sorted({str(self._load().to_public()), *self._recovery})
+        return hashlib.sha256("\n".join(names).encode("ascii")).hexdigest()
 
     def keep(self, source: Path, sha256: bytes) -> bool:
         """Keep the file at ``source``, whose content has this digest; False if kept already.
@@ -35,7 +61,7 @@ class Originals:
         path = self._path(sha256)
         if path.is_file():
             return False
-        recipient = self._load().to_public()
+        recipients = self._recipients()
         try:
             file = source.open("rb")
         except OSError as error:
@@ -43,7 +69,7 @@ class Originals:
         with file, durable_writer(path, overwrite=True) as writer:
             reader = _Hashing(file)
             try:
-                pyrage.encrypt_io(reader, writer, [recipient])
+                pyrage.encrypt_io(reader, writer, recipients)
             except pyrage.EncryptError as error:
                 # What reading or writing raised comes wrapped in this.
                 raise UnavailableError(f"cannot keep {source}: {error}") from error
@@ -57,27 +83,76 @@ class Originals:
 
         NotFoundError if it was not kept; VerificationError if the kept copy is damaged.
         """
-        path = self._path(sha256)
-        if not path.is_file():
+        if not self.has(sha256):
             raise NotFoundError(f"the original {sha256.hex()[:16]} was not kept")
-        identity = self._load()
+        with (
+            durable_writer(target, overwrite=force) as writer,
+            self._opened(sha256, self._load()) as plain,
+        ):
+            shutil.copyfileobj(plain, writer, BUFFER_BYTES)
+
+    def check(self, sha256: bytes, identity: pyrage.x25519.Identity | None = None) -> None:
+        """Returns when the kept copy opens, with ``identity`` or the vault's, to this content.
+
+        NotFoundError if it is not there, VerificationError if it is damaged or does not open.
+        """
+        with self._opened(sha256, identity or self._load()) as plain:
+            while plain.read():
+                pass
+
+    def reseal(self, sha256: bytes) -> None:
+        """Seal a kept copy anew, to the recipients of now; the plain content touches no disk.
+
+        If we die before the new copy is whole the old one stays. NotFoundError, VerificationError
+        as in ``check``.
+        """
+        recipients, path = self._recipients(), self._path(sha256)
+        with (
+            durable_writer(path, overwrite=True) as writer,
+            self._opened(sha256, self._load()) as plain,
+        ):
+            try:
+                pyrage.encrypt_io(plain, writer, recipients)
+            except pyrage.EncryptError as error:
+                raise UnavailableError(f"cannot seal {path.name[:16]}: {error}") from error
+
+    @contextmanager
+    def _opened(self, sha256: bytes, identity: pyrage.x25519.Identity) -> Iterator["_Hashing"]:
+        """The plain content, as it is decrypted; at the end it has to have the digest."""
+        path = self._path(sha256)
         try:
-            with path.open("rb") as reader, durable_writer(target, overwrite=force) as writer:
-                try:
-                    pyrage.decrypt_io(reader, writer, [identity])
-                except pyrage.DecryptError as error:
-                    raise _damaged(sha256, str(error)) from error
-                except OSError as error:
-                    if error.errno is not None:
-                        raise
-                    # One without a number is not the system's: a block did not decrypt.
-                    raise _damaged(sha256, str(error)) from error
-                writer.flush()
-                writer.seek(0)
-                if digest_stream(writer).sha256 != sha256:
-                    raise _damaged(sha256, "it is another content")
+            reader = path.open("rb")
+        except FileNotFoundError as error:
+            raise NotFoundError(f"the original {sha256.hex()[:16]} is not there") from error
         except OSError as error:
-            raise unavailable("restore", target, error) from error
+            raise unavailable("read", path, error) from error
+        failed: list[str] = []
+        outlet, inlet = os.pipe()
+
+        def decrypt() -> None:
+            try:
+                with os.fdopen(inlet, "wb", buffering=0) as sink:
+                    pyrage.decrypt_io(reader, sink, [identity])
+            except (pyrage.DecryptError, OSError) as error:
+                failed.append(str(error))
+
+        thread = threading.Thread(target=decrypt)
+        with reader:
+            thread.start()
+            try:
+                with os.fdopen(outlet, "rb") as source:
+                    plain = _Hashing(source)
+                    yield plain
+            finally:
+                # The pipe is closed by now: the other end stops, whatever became of the block.
+                thread.join()
+        if failed:
+            raise _damaged(sha256, failed[0])
+        if plain.digest() != sha256:
+            raise _damaged(sha256, "it is another content")
+
+    def _recipients(self) -> list[pyrage.x25519.Recipient]:
+        return [self._load().to_public(), *map(load_recipient, self._recovery)]
 
     def _load(self) -> pyrage.x25519.Identity:
         """The age identity, read once."""

@@ -64,7 +64,24 @@ _RECEIPTS = (
         claims TEXT NOT NULL, carrier TEXT NOT NULL)""",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_RECORDS, _RECEIPTS)
+_KEEPING = (
+    # Kept originals, and the recipients each is sealed to (Originals.sealed; NULL: not known).
+    "CREATE TABLE kept (sha256 TEXT PRIMARY KEY, sealed TEXT)",
+    # What is checked again and again. checked: NULL never; fault: NULL good.
+    """CREATE TABLE checks (
+        kind TEXT NOT NULL, name TEXT NOT NULL, checked TEXT, fault TEXT,
+        PRIMARY KEY (kind, name))""",
+    "CREATE INDEX checks_due ON checks (checked)",
+    "CREATE INDEX checks_faults ON checks (kind) WHERE fault IS NOT NULL",
+    # Ledgers that were closed, and what each was followed by; folders relative to the vault's.
+    """CREATE TABLE successions (
+        number INTEGER PRIMARY KEY, origin TEXT NOT NULL UNIQUE, folder TEXT NOT NULL UNIQUE,
+        size INTEGER NOT NULL, root BLOB NOT NULL, closed TEXT NOT NULL,
+        successor TEXT NOT NULL UNIQUE, successor_folder TEXT NOT NULL UNIQUE)""",
+    "ALTER TABLE covers ADD COLUMN ledger TEXT",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_RECORDS, _RECEIPTS, _KEEPING)
 """Statements by version: the first makes version 1 of an empty database."""
 
 

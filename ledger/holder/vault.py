@@ -21,7 +21,9 @@ from ledger.doors.sqlite import open_database, turn
 from ledger.errors import ConflictError, MalformedError, NotFoundError
 from ledger.holder.captures import Captures
 from ledger.holder.config import Config, format_config, parse_config
+from ledger.holder.kept import Kept
 from ledger.holder.manifests import Manifests
+from ledger.holder.originals import Originals
 from ledger.holder.records import Records
 from ledger.holder.schema import asking, migrate
 
@@ -53,6 +55,8 @@ class Vault:
         self.records = Records(self.database)
         self.captures = Captures(self.database)
         self.manifests = Manifests(folder / "manifests")
+        self.originals = Originals(folder / "originals", self.identity_path, config.recovery)
+        self.kept = Kept(self.database, self.originals)
 
     def close(self) -> None:
         """Close the database. What was added needs no closing to be durable."""

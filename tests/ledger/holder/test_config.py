@@ -11,9 +11,11 @@ from ledger.holder.config import (
     format_config,
     parse_config,
     remove_tsa,
+    set_recovery,
 )
 
 TSA = TsaSetting("a", "https://a.example/tsa")
+RECIPIENT = "age1j20k6h37u66gldfet7p62a9pjvfkp06jm2trxqdd83hlyhzs2cvqq2vqzg"
 ACCOUNT = TsaSetting("c", "https://c.example", 15, '李 "\\ 😀', "/home/x/passwort 😀")
 
 
@@ -22,6 +24,7 @@ ACCOUNT = TsaSetting("c", "https://c.example", 15, '李 "\\ 😀', "/home/x/pass
     [
         Config(),
         Config(development=True),
+        Config(recovery=(RECIPIENT,)),
         Config(wanted=1, minimum_interval_seconds=0, keep_limit_bytes=0, tsas=(TSA,)),
         Config(wanted=1, tsas=(ACCOUNT, TsaSetting("b", "http://b.example", 0)), profile="cn"),
     ],
@@ -53,6 +56,12 @@ def test_settings_round_trip(config: Config) -> None:
         ("[[tsa]]\nname = 'a'\nurl = 'https://a'\nusername = 'u'", "or neither"),
         ("development = true\nprofile = 'us'", "want one of intl, cn"),
         ("profile = 1", "profile is not a text"),
+        ("recovery = 1", "not a list of texts"),
+        ("recovery = [1]", "not a list of texts"),
+        ("recovery = ['age1']", "no age recipient"),
+        (f"recovery = ['{RECIPIENT.upper()}']", "not in lower case"),
+        (f"recovery = ['{RECIPIENT}', '{RECIPIENT}']", "named twice"),
+        ("recovery = ['AGE-SECRET-KEY-1']", "secret age key"),
         ("[[tsa]]\nname = 'A b'\nurl = 'http://a'", "tsa name is 'A b'"),
         ("[[tsa]]\nname = 'a'\nurl = 'ftp://a'", "want http"),
         ("[[tsa]]\nname = 'a'\nurl = \"http://a\\nb\"", "want http"),
@@ -165,3 +174,23 @@ def test_profile_cn_names_a_domestic_tsa_first_only_with_an_account() -> None:
     assert not Config().lacks_domestic_tsa
     with pytest.raises(MalformedError, match="or neither"):
         cn_config(Config(), "u", None)
+
+
+@pytest.mark.parametrize("before", ["", f"recovery = ['{RECIPIENT}']\n"])
+@pytest.mark.parametrize("recovery", [(), (RECIPIENT,)])
+def test_recovery_is_set_and_the_rest_of_the_settings_stays(
+    before: str, recovery: tuple[str, ...]
+) -> None:
+    text = f"wanted = 1\n{before}# why\n[[tsa]]  # ours\nname = 'a'\nurl = 'http://a'\n"
+    edited, kept = set_recovery(text.encode(), recovery)
+    assert kept
+    assert (b"# why" in edited, b"# ours" in edited) == (True, True)
+    assert parse_config(edited) == Config(
+        wanted=1, tsas=(TsaSetting("a", "http://a"),), recovery=recovery
+    )
+
+
+def test_recovery_over_several_lines_is_written_anew() -> None:
+    text = f"development = true\nrecovery = [\n  '{RECIPIENT}',\n]\n# lost\n"
+    edited, kept = set_recovery(text.encode(), ())
+    assert (kept, parse_config(edited)) == (False, Config(development=True, tsas=()))

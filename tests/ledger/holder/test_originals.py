@@ -153,3 +153,50 @@ def test_restoring_overwrites_nothing_unless_forced(tmp_path: Path, originals: O
         originals.restore(sha256, tmp_path / "back" / "below")
     with pytest.raises(NotFoundError, match="was not kept"):
         originals.restore(bytes(32), tmp_path / "none")
+
+
+def test_a_kept_copy_is_checked_without_writing_it_anywhere(
+    tmp_path: Path, originals: Originals
+) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"x" * 200_000)
+    originals.keep(source, digest(source))
+    assert list(originals.all()) == [digest(source)]
+    originals.check(digest(source))
+    path = kept_file(tmp_path)
+    whole = path.read_bytes()
+    for damaged in (whole[:-1], whole[:100], b"", whole[:-1] + bytes([whole[-1] ^ 1])):
+        path.write_bytes(damaged)
+        with pytest.raises(VerificationError, match="damaged"):
+            originals.check(digest(source))
+        with pytest.raises(VerificationError, match="damaged"):
+            originals.reseal(digest(source))
+        assert path.read_bytes() == damaged
+    path.unlink()
+    with pytest.raises(NotFoundError):
+        originals.check(digest(source))
+
+
+def test_another_content_under_the_digest_is_not_taken_for_it(
+    tmp_path: Path, originals: Originals
+) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"x")
+    originals.keep(source, digest(source))
+    other = tmp_path / "originals" / "00" / f"{'0' * 64}.age"
+    other.parent.mkdir()
+    kept_file(tmp_path).rename(other)
+    with pytest.raises(VerificationError, match="another content"):
+        originals.check(bytes(32))
+    with pytest.raises(VerificationError, match="another content"):
+        originals.reseal(bytes(32))
+
+
+def test_to_whom_it_is_sealed_does_not_depend_on_the_order(tmp_path: Path) -> None:
+    make_identity(tmp_path / "identity")
+    names = [str(pyrage.x25519.Identity.generate().to_public()) for _ in range(2)]
+    sealed = {
+        Originals(tmp_path, tmp_path / "identity", some).sealed
+        for some in (names, names[::-1], names[:1], ())
+    }
+    assert len(sealed) == 3

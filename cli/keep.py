@@ -1,0 +1,17 @@
+"""``tally vault``: keeping what the vault holds: recovery keys."""
+
+import click
+
+from cli.output import UsageError
+from cli.recovery import recovery
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def vault(context: click.Context) -> None:
+    """Keep the vault whole, and be able to get it back."""
+    if context.invoked_subcommand is None:
+        raise UsageError("no command was given", "tally vault --help")
+
+
+vault.add_command(recovery)
