@@ -31,7 +31,7 @@ ORDER: Mapping[str, str] = {
     "ledger/timestamp": "der request algorithms cms token path material opened examine",
     "ledger/proof": (
         "verdict bundle trust roots lint recorded logged cosigned revocation stamps appraise bounds"
-        " verify attack"
+        " keyed verify attack"
     ),
     "ledger/doors": "files sqlite keys http foreign carrier client",
     "ledger/operator": (

@@ -26,7 +26,7 @@ from ledger.timestamp.material import CertificateFacts, describe, organization
 from ledger.tlog.note import COSIGNATURE_ML_DSA_44
 from ledger.tlog.policy import NO_QUORUM
 
-NOT_JUDGED = frozenset({"key", "evidence", "ageing"})
+NOT_JUDGED = frozenset({"evidence", "ageing"})
 """Steps that no check here has a finding for: to require one is to prove nothing."""
 
 SIGNATURES = ("rsa", "ecdsa", "ed25519")

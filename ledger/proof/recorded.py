@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from ledger.errors import LedgerError, MalformedError, VerificationError
 from ledger.proof.bundle import Bundle, Digest, Index
-from ledger.proof.trust import Trust
 from ledger.proof.verdict import Finding, Outcome
 from ledger.record.chain import ChainReport, check_chain
 from ledger.record.manifest import FileEntry, check_line, parse_shown_lines
@@ -36,9 +35,7 @@ class SeenRecord:
         return bool(self.record.claims.keys() - {"link"} or self.record.carrier)
 
 
-def read_records(
-    bundle: Bundle, index: Index, trust: Trust
-) -> tuple[list[SeenRecord], list[Finding]]:
+def read_records(bundle: Bundle, index: Index) -> tuple[list[SeenRecord], list[Finding]]:
     """The records that hold, in the order of the index, and the findings on all of them."""
     seen: list[SeenRecord] = []
     findings: list[Finding] = []
@@ -49,7 +46,7 @@ def read_records(
             absent = Finding("record.signature", Outcome.UNCHECKED, "absent", values, name)
             findings.append(absent)
             continue
-        record, found = _check_record(path, name, bundle.files[path], entry, trust)
+        record, found = _check_record(path, name, bundle.files[path], entry)
         findings += found
         if record is None:
             continue
@@ -62,7 +59,7 @@ def read_records(
 
 
 def _check_record(
-    path: str, name: str, content: bytes, entry: bytes, trust: Trust
+    path: str, name: str, content: bytes, entry: bytes
 ) -> tuple[Record | None, list[Finding]]:
     findings: list[Finding] = []
     try:
@@ -74,11 +71,8 @@ def _check_record(
     except VerificationError as error:
         return None, [_refuted("record.signature", "bad", path, error, name)]
     thumbprint = jwt.key.thumbprint
-    author = trust.author(thumbprint)
     values = {"key": thumbprint[:8] + "…", "thumbprint": thumbprint}
-    values |= {} if author is None else {"name": author}
-    code = "good" if author is None else "known"
-    findings.append(Finding("record.signature", Outcome.PROVEN, code, values, name))
+    findings.append(Finding("record.signature", Outcome.PROVEN, "good", values, name))
     try:
         record = open_record(sdjwt, jwt)
     except MalformedError as error:

@@ -31,6 +31,7 @@ from ledger.proof.bundle import (
     place_of,
 )
 from ledger.proof.cosigned import check_cosignatures
+from ledger.proof.keyed import check_keys, is_key_record
 from ledger.proof.logged import (
     Included,
     SeenCheckpoint,
@@ -100,7 +101,8 @@ def verify(
         checked = _check(bundle, index, trust, carriers)
     bounds = checked.bounds
     matched = {finding.record for finding in checked.findings if finding.step == "carrier"} - {None}
-    relevant = [one for name, one in bounds.items() if not matched or name in matched]
+    wanted = matched or _subjects(checked.seen)
+    relevant = [one for name, one in bounds.items() if name in wanted]
     return Verdict(
         findings=order_findings(_require(checked.findings, trust)),
         records=tuple(_record_bounds(one, checked) for one in checked.seen),
@@ -145,7 +147,7 @@ def _read_index(bundle: Bundle) -> Index | Finding:
 def _check(bundle: Bundle, index: Index, trust: Trust, carriers: Mapping[str, Digest]) -> _Checked:
     """Every check on a bundle whose index can be read."""
     done = _Checked(_check_index(bundle, index))
-    done.seen, found = read_records(bundle, index, trust)
+    done.seen, found = read_records(bundle, index)
     done.findings += found
     checkpoints, found = read_checkpoints(bundle, trust)
     vouched = {size for size, one in checkpoints.items() if one.trusted}
@@ -176,6 +178,7 @@ def _check(bundle: Bundle, index: Index, trust: Trust, carriers: Mapping[str, Di
         done.findings.append(upper_finding(one.name, bounds))
         if one.opened or bounds.best_lower is not None:
             done.findings.append(lower_finding(one.name, bounds, named_any))
+    done.findings += check_keys(done.seen, chains, done.bounds, _included(done.findings), trust)
     given = [GivenCarrier(name, digest) for name, digest in carriers.items()]
     total = len(index.records)
     done.findings += check_carriers(done.seen, total, [*carriers_inside(bundle), *given])
@@ -298,6 +301,17 @@ def _inclusion(
         "ledger": short_origin(checkpoint.origin),
     }
     return Finding("inclusion", Outcome.PROVEN, "proven", values, one.name)
+
+
+def _included(findings: Sequence[Finding]) -> set[str]:
+    """Names of the records proven to be in a ledger."""
+    proven = (f for f in findings if f.step == "inclusion" and f.outcome is Outcome.PROVEN)
+    return {finding.record for finding in proven if finding.record is not None}
+
+
+def _subjects(seen: Sequence[SeenRecord]) -> set[str]:
+    """Names of the records whose time is asked; of those about keys only if there is no other."""
+    return {one.name for one in seen if not is_key_record(one)} or {one.name for one in seen}
 
 
 def _chain_finding(chain: SeenChain, done: _Checked, opened: Collection[str]) -> Finding:

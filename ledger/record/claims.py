@@ -34,6 +34,7 @@ _TIME = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-
 _HEX = re.compile(r"[0-9a-f]*")
 _RESTRICTED_NAME = "[a-z0-9][a-z0-9!#$&^_.+-]{0,126}"  # RFC 6838 §4.2 restricted-name, lower case
 _MEDIA_TYPE = re.compile(f"{_RESTRICTED_NAME}/{_RESTRICTED_NAME}")
+_THUMBPRINT = re.compile("[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")  # the two spare bits are zero
 _NOT_IN_ORIGIN = re.compile(r"[\s+\x00-\x1f\x7f-\x9f]")  # c2sp.org/signed-note: key names
 
 
@@ -215,6 +216,7 @@ CLAIMS: Final[Mapping[str, Shape]] = {
     "in_force": _period,
     "not_before": _list_of(_hex(32), MAX_NOT_BEFORE),
     "refs": _list_of(_members({"rel": _term("rel"), "entry": _hex(64)}, {}), MAX_ITEMS),
+    "key": _matching(_THUMBPRINT, "an RFC 7638 thumbprint: base64url of 32 bytes"),
     "provenance": _members({}, dict.fromkeys(_SIX_POINTS, _TEXT)),
     "environment": _members(
         {},

@@ -31,7 +31,8 @@ def test_a_whole_bundle_is_proven(bundle: Bundle) -> None:
     verdict = judge(bundle)
     assert (verdict.outcome, verdict.exit_code) == (Outcome.PROVEN, 0)
     assert verdict.first_fault is None
-    assert verdict.unchecked_steps == ("checkpoint.ledger", "checkpoint.ml-dsa", "revocation")
+    unchecked = ("checkpoint.ledger", "checkpoint.ml-dsa", "revocation", "key")
+    assert verdict.unchecked_steps == unchecked
     assert {f.step for f in verdict.findings if f.required} == REQUIRED
     assert [f.step for f in verdict.findings] == sorted(
         [f.step for f in verdict.findings], key=STEPS.index
@@ -181,7 +182,7 @@ def test_what_the_trust_file_requires_decides(small: Bundle, step: str) -> None:
     assert all(finding.required for finding in found)
     proven = all(finding.outcome is Outcome.PROVEN for finding in found)
     assert verdict.outcome is (Outcome.PROVEN if proven else Outcome.UNCHECKED)
-    absent = {"consistency", "cosignatures", "key", "evidence", "ageing"}
+    absent = {"consistency", "cosignatures", "evidence", "ageing"}
     assert ([finding.code for finding in found] == ["required"]) == (step in absent)
 
 
@@ -376,13 +377,6 @@ def test_a_missing_record_is_counted_in_the_total(bundle: Bundle) -> None:
     assert {f.values["total"] for f in of_step(verdict, "carrier") if "total" in f.values} <= {3}
     assert codes(verdict, "record.signature").count("absent") == 1
     assert verdict.exit_code == 3
-
-
-def test_an_author_the_trust_file_names_is_named(bundle: Bundle) -> None:
-    thumbprint = str(of_step(judge(bundle), "record.signature")[0].values["thumbprint"])
-    verdict = judge(bundle, replace(TRUST, authors=((thumbprint, "Li \u202eWei"),)))
-    assert codes(verdict, "record.signature") == ["known"] * 3
-    assert verdict.outcome is Outcome.PROVEN
 
 
 def test_a_record_with_no_open_claim_at_all_is_still_judged() -> None:

@@ -63,7 +63,7 @@ def test_a_ledger_key_of_the_trust_file_authenticates(bundle: Bundle, world: Wor
     verdict = judge(bundle, replace(TRUST, policy=trusting(world.keys)))
     assert codes(verdict, "checkpoint.ledger") == ["trusted"]
     assert codes(verdict, "checkpoint.ml-dsa") == ["trusted"]
-    assert verdict.unchecked_steps == ("revocation",)
+    assert verdict.unchecked_steps == ("revocation", "key")
 
 
 @pytest.mark.parametrize("kind", [ED25519, COSIGNATURE_ML_DSA_44])

@@ -48,6 +48,7 @@ GOOD: dict[str, list[Any]] = {
     "provenance": [{"source": "s"}, dict.fromkeys(("notarisation", "third_party"), "x")],
     "environment": [{"tool": "t"}, {"clock_offset_ms": -5, "tool_sha256": H32, "os": "o"}],
     "ledger": ["example.org/log", "tallystick/" + H32],
+    "key": ["A" * 43, "_-9z" + "Q" * 39],
     "certificate": ["MAA="],
     "note": ["n", "n" * MAX_NOTE_BYTES],
 }
@@ -111,6 +112,7 @@ BAD: dict[str, list[Any]] = {
     "provenance": [{}, {"sixth": "x"}, {"source": ""}, {"source": 1}, "s"],
     "environment": [{}, {"tool": 1}, {"tool_sha256": H64}, {"clock_offset_ms": "5"}, {"home": "h"}],
     "ledger": ["", "a b", "a+b", "a\nb", "a\u3000b", 1],
+    "key": ["A" * 42, "A" * 44, "A" * 42 + "B", "A" * 42 + "=", "+" * 42 + "A", 1, ["A" * 43]],
     "certificate": ["", "MAA", "MAB=", "M-A=", 1, "A" * (MAX_CERTIFICATE_BYTES + 4)],
     "note": ["", "n" * (MAX_NOTE_BYTES + 1), []],
 }
