@@ -27,7 +27,9 @@ PURE = ("ledger/errors", "ledger/tlog", "ledger/record", "ledger/timestamp", "le
 
 ORDER: Mapping[str, str] = {
     "ledger/tlog": "text signature merkle subtree tile note checkpoint proof policy",
-    "ledger/record": "strict_json rfc4648 vocabulary claims sdjwt record manifest chain",
+    "ledger/record": (
+        "strict_json rfc4648 vocabulary claims sdjwt record shown manifest parts chain"
+    ),
     "ledger/timestamp": "der request algorithms cms token path material opened examine",
     "ledger/proof": (
         "verdict bundle trust roots lint recorded logged cosigned revocation stamps appraise bounds"

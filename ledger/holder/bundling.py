@@ -27,17 +27,12 @@ from ledger.holder.vault import Vault
 from ledger.proof.bundle import README, VKEYS, Bundle, Digest, make_index, place_of
 from ledger.proof.revocation import choose_answers, format_answer, issuers_above
 from ledger.proof.stamps import format_certificate
-from ledger.record.manifest import (
-    FileEntry,
-    ShownLine,
-    format_shown_lines,
-    parse_line,
-)
+from ledger.record.manifest import FileEntry, format_shown_lines, parse_line
 from ledger.record.record import claim_names, disclose, parse_record
 from ledger.record.sdjwt import format_sdjwt, parse_sdjwt
+from ledger.record.shown import ShownLine, show_lines
 from ledger.timestamp.der import load_certificate
 from ledger.timestamp.token import parse_token
-from ledger.tlog.merkle import leaf_hash, leaf_reader, prove_inclusion
 from ledger.tlog.note import format_vkey
 
 ALWAYS = ("link", "not_before")
@@ -211,12 +206,7 @@ class Bundler:
         lines = self._vault.manifests.read(record.manifest)
         entries = [parse_line(line) for line in lines]
         indexes = [number for number, entry in enumerate(entries) if entry.path in paths]
-        reader = leaf_reader([leaf_hash(line.encode("ascii")) for line in lines])
-        proofs = [prove_inclusion(number, len(lines), reader) for number in indexes]
-        return [
-            (ShownLine(proof.index, lines[proof.index], proof.path), entries[proof.index])
-            for proof in proofs
-        ]
+        return [(shown, entries[shown.index]) for shown in show_lines(lines, indexes)]
 
     def _add_carriers(
         self, record: StoredRecord, names: Collection[str], files: list[FileEntry], plan: Plan

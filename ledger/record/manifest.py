@@ -11,8 +11,8 @@ sealed: one line shown proves that line i of n names this path and this digest, 
 the rest, not even that no other line names the same path.
 
 >>> lines = make_lines([FileEntry("a.txt", 3, bytes(32), 0)], bytes)
->>> root, count = lines_root(lines)
->>> shown = ShownLine(0, lines[0], prove_line(lines, 0).path)
+>>> root, count = sealed.lines_root(lines)
+>>> shown = ShownLine(0, lines[0], sealed.prove_line(lines, 0).path)
 >>> check_line(shown, root, count).path
 'a.txt'
 
@@ -21,42 +21,26 @@ Reading the files is left to ``ledger.doors.carrier``.
 
 import re
 import unicodedata
-from binascii import b2a_base64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
-from itertools import pairwise
 from operator import attrgetter
 from typing import Final
 
 from ledger.errors import MalformedError
-from ledger.record.rfc4648 import TO_BASE64URL
+from ledger.record import shown as sealed
 from ledger.record.sdjwt import SALT_BYTES, RandomBytes, parse_salted
+from ledger.record.shown import MAX_LINE_CHARS, ShownLine, check_included, draw_salts, seal_lines
 from ledger.record.strict_json import MAX_INTEGER, JsonValue
-from ledger.tlog.merkle import (
-    Hash,
-    InclusionProof,
-    TreeHead,
-    check_inclusion,
-    leaf_hash,
-    leaf_reader,
-    prove_inclusion,
-    root_of_leaves,
-)
-from ledger.tlog.text import format_base64, parse_base64, parse_decimal
+from ledger.tlog.merkle import Hash
 
 SHOWN_HEADER: Final = "tallystick/manifest-lines/v1"
 MAX_PATH_BYTES: Final = 4096  # PATH_MAX of Linux; longer ones cannot be opened there
-MAX_LINE_CHARS: Final = 16 * 1024  # a path of 4096 bytes, its longest escapes, digests, base64url
-MAX_SHOWN_BYTES: Final = 256 * 1024 * 1024  # all of 100,000 lines with their proofs is 110 MiB
-MAX_PATH_HASHES: Final = 53  # the height of a tree of MAX_INTEGER lines
 
 _BIDI = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # UAX #9 §2: every explicit formatting one
 _BAD_CHARACTER = re.compile(f"[\\x00-\\x1f\\x7f-\\x9f\\\\\ud800-\udfff{_BIDI}]")
 _BAD_PATH = re.compile(_BAD_CHARACTER.pattern + r"|(?:^|/)\.{0,2}(?:/|\Z)")
 _REASON = re.compile(r"[a-z0-9][a-z0-9 -]{0,63}")
 _HEX32 = re.compile(r"[0-9a-f]{64}")
-_LINE = re.compile(r"[A-Za-z0-9_-]+")
 _BAD_PARTS = ("//", "/./", "/../", "\\")
 _BATCH = 1024  # lines encoded at once: their copies stay in the cache and out of the peak memory
 
@@ -78,15 +62,6 @@ class FileEntry:
     skipped: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ShownLine:
-    """Line ``index`` (from 0) of a manifest: its ``text``, and the ``path`` of hashes to root."""
-
-    index: int
-    text: str
-    path: tuple[Hash, ...]
-
-
 def make_lines(files: Sequence[FileEntry], random_bytes: RandomBytes) -> list[str]:
     """The lines of ``files``, sorted by path, each with 128 bits of salt (one draw for all).
 
@@ -99,9 +74,7 @@ def make_lines(files: Sequence[FileEntry], random_bytes: RandomBytes) -> list[st
         raise ValueError("manifest has no files")
     ordered = sorted(files, key=attrgetter("path"))  # code points, so the order of UTF-8 bytes
     _check_paths([one.path for one in ordered])
-    salts = random_bytes(SALT_BYTES * len(ordered))
-    if len(salts) != SALT_BYTES * len(ordered):
-        raise ValueError(f"want {SALT_BYTES * len(ordered)} random bytes, got {len(salts)}")
+    salts = draw_salts(len(ordered), random_bytes)
     lines: list[str] = []
     for start in range(0, len(ordered), _BATCH):
         part = ordered[start : start + _BATCH]
@@ -135,57 +108,22 @@ def parse_line(text: str) -> FileEntry:
     return FileEntry(disclosure.name, size, _digest(value["sha256"]), mtime, sm3)
 
 
-def lines_root(lines: Sequence[str]) -> tuple[Hash, int]:
-    """The RFC 6962 root over ``lines`` and their number; what the lines say is not read.
-
-    Raises ValueError for no lines.
-    """
-    if not lines:
-        raise ValueError("manifest has no lines")
-    return root_of_leaves(_leaves(lines)), len(lines)
-
-
-def prove_line(lines: Sequence[str], index: int) -> InclusionProof:
-    """The proof that line ``index`` is in the tree over ``lines``. Cost: hashing all the lines.
-
-    Raises ValueError for an index outside of ``lines``.
-    """
-    if not 0 <= index < len(lines):
-        raise ValueError(f"index is {index}, want 0 to {len(lines) - 1}")
-    return prove_inclusion(index, len(lines), leaf_reader(_leaves(lines)))
-
-
 def check_line(shown: ShownLine, root: Hash, count: int) -> FileEntry:
     """The file that ``shown`` names, being line ``shown.index`` of ``count`` under ``root``.
 
     Raises MalformedError when its text is no line, VerificationError when it is not in the tree.
     """
     entry = parse_line(shown.text)
-    if not shown.index < count:
-        raise MalformedError(f"line has index {shown.index}, want less than {count}")
-    proof = InclusionProof(shown.index, count, shown.path)
-    check_inclusion(proof, leaf_hash(shown.text.encode("ascii")), TreeHead(count, root))
+    check_included(shown, root, count)
     return entry
 
 
 def parse_shown_lines(b: bytes) -> tuple[ShownLine, ...]:
-    """The shown lines in ``b``: a header, then ``<index> <line> <hash>,<hash>…`` each on its own.
+    """The shown lines of a manifest in ``b``; whether a line names a file, ``check_line`` says.
 
-    An empty path is ``-``, indexes ascend, hashes are base64; every line ends in a newline. Whether
-    a line names a file is left to ``check_line``. Raises MalformedError for anything else.
+    Raises MalformedError for anything but the format of ``ledger.record.shown``.
     """
-    if len(b) > MAX_SHOWN_BYTES:
-        raise MalformedError(f"manifest lines have {len(b)} bytes, want at most {MAX_SHOWN_BYTES}")
-    try:
-        header, *rows, last = b.decode("ascii").split("\n")
-    except (UnicodeDecodeError, ValueError):
-        raise MalformedError("manifest lines are not lines of ASCII") from None
-    if header != SHOWN_HEADER or last or not rows:
-        raise MalformedError(f"manifest lines are not {SHOWN_HEADER} and at least one line")
-    lines = tuple(_parse_shown(row) for row in rows)
-    if any(left.index >= right.index for left, right in pairwise(lines)):
-        raise MalformedError("manifest lines have indexes that do not ascend")
-    return lines
+    return sealed.parse_shown_lines(b, SHOWN_HEADER)
 
 
 def format_shown_lines(lines: Sequence[ShownLine]) -> bytes:
@@ -193,31 +131,15 @@ def format_shown_lines(lines: Sequence[ShownLine]) -> bytes:
 
     Raises ValueError for no lines, or for lines whose indexes do not ascend.
     """
-    if not lines or any(a.index >= b.index for a, b in pairwise(lines)):
-        raise ValueError("want lines in ascending order of index")
-    rows = [
-        f"{one.index} {one.text} {','.join(map(format_base64, one.path)) or '-'}" for one in lines
-    ]
-    return "\n".join([SHOWN_HEADER, *rows, ""]).encode("ascii")
+    return sealed.format_shown_lines(lines, SHOWN_HEADER)
 
 
 def _format_lines(files: Sequence[FileEntry], salts: bytes) -> list[str]:
-    """The lines of ``files``, whose paths are good; equal to those of ``make_disclosure``.
-
-    The canonical JSON of strict_json is written out here, for many lines at once: 6 times as fast.
-    """
-    # Base64 of each 16 bytes on its own is 22 characters and "==".
-    pieces = (salts[at : at + SALT_BYTES] for at in range(0, len(salts), SALT_BYTES))
-    encoded = b"".join([b2a_base64(salt, newline=False) for salt in pieces])
-    salt_text = encoded.translate(TO_BASE64URL).decode("ascii")
-    lines = []
-    for at, one in zip(range(0, len(salt_text), 24), files, strict=True):
-        path = one.path
-        if '"' in path:
-            path = path.replace('"', '\\"')  # nothing else in a good path is escaped in JSON
-        json = f'["{salt_text[at : at + 22]}","{path}",{_format_value(one)}]'
-        lines.append(b2a_base64(json.encode("utf-8")))
-    return b"".join(lines).translate(TO_BASE64URL, b"=").decode("ascii").splitlines()
+    """The lines of ``files``, whose paths are good; equal to those of ``make_disclosure``."""
+    # Nothing but the quote is escaped in the JSON of a good path.
+    names = (one.path.replace('"', '\\"') for one in files)
+    tails = [f'"{name}",{_format_value(one)}' for name, one in zip(names, files, strict=True)]
+    return seal_lines(tails, salts)
 
 
 def _format_value(one: FileEntry) -> str:
@@ -278,22 +200,3 @@ def _digest(value: JsonValue) -> bytes:
     if not isinstance(value, str) or not _HEX32.fullmatch(value):
         raise MalformedError("line has a digest that is not 64 lower-case hex digits")
     return bytes.fromhex(value)
-
-
-def _leaves(lines: Sequence[str]) -> list[Hash]:
-    """RFC 6962 leaf hashes, as ``leaf_hash`` makes them."""
-    return [sha256(b"\0" + line.encode("ascii")).digest() for line in lines]
-
-
-def _parse_shown(row: str) -> ShownLine:
-    parts = row.split(" ")
-    if len(parts) != 3:
-        raise MalformedError("manifest line is not index, line and hashes")
-    index = parse_decimal(parts[0], "index of a manifest line")
-    if index >= MAX_INTEGER or not _LINE.fullmatch(parts[1]) or len(parts[1]) > MAX_LINE_CHARS:
-        raise MalformedError("manifest line has an index or a text out of the format")
-    texts = [] if parts[2] == "-" else parts[2].split(",")
-    hashes = tuple(parse_base64(text, "hash of a manifest line") for text in texts)
-    if len(hashes) > MAX_PATH_HASHES or any(len(one) != 32 for one in hashes):
-        raise MalformedError(f"manifest line is not at most {MAX_PATH_HASHES} hashes of 32 bytes")
-    return ShownLine(index, parts[1], hashes)

@@ -24,7 +24,8 @@ from measure import ROOT, TALLY, Cost, compare, print_table, run
 sys.path.insert(0, str(ROOT))
 
 from ledger.doors.carrier import FolderCarrier, read_carrier
-from ledger.record.manifest import lines_root, make_lines
+from ledger.record.manifest import make_lines
+from ledger.record.shown import lines_root
 
 BLOCK = 1 << 20
 

@@ -1,7 +1,7 @@
 """Every parser of foreign bytes, as a function that raises only on a finding."""
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
@@ -29,15 +29,23 @@ from ledger.proof.stamps import format_certificate
 from ledger.proof.trust import parse_trust
 from ledger.record.manifest import (
     FileEntry,
-    ShownLine,
     format_shown_lines,
     make_lines,
     parse_line,
     parse_shown_lines,
-    prove_line,
+)
+from ledger.record.parts import (
+    Part,
+    format_shown_parts,
+    make_part_lines,
+    parse_part_line,
+    parse_shown_parts,
+    split_cells,
+    split_lines,
 )
 from ledger.record.record import check_record, issue_record, parse_record
 from ledger.record.sdjwt import format_sdjwt, parse_sdjwt
+from ledger.record.shown import show_lines
 from ledger.record.strict_json import format_json, parse_json
 from ledger.timestamp.material import parse_certificates, parse_crls, parse_ocsps
 from ledger.timestamp.request import format_request, parse_request
@@ -122,6 +130,27 @@ def _token(content: bytes) -> None:
     check_strength(token, check_token(token, imprint=None))
 
 
+def _notebook(content: bytes) -> None:
+    try:
+        parts = split_cells(content)
+    except LedgerError:
+        return
+    _check_pieces(content, parts)
+
+
+def _text(content: bytes) -> None:
+    try:
+        parts = tuple(split_lines([content[:7], content[7:]]))
+    except LedgerError:
+        return
+    _check_pieces(content, parts)
+
+
+def _check_pieces(content: bytes, parts: Sequence[Part]) -> None:
+    if b"".join(content[part.offset : part.stop] for part in parts) != content:
+        raise AssertionError("the pieces are not the file")
+
+
 TARGETS: Mapping[str, Target] = {
     "note": same(parse_note, format_note),
     "checkpoint": same(text(parse_checkpoint), format_checkpoint),
@@ -136,6 +165,10 @@ TARGETS: Mapping[str, Target] = {
     "record": refused(_record),
     "manifest-line": refused(ascii_only(parse_line)),
     "shown-lines": same(parse_shown_lines, format_shown_lines),
+    "part-line": refused(ascii_only(parse_part_line)),
+    "shown-parts": same(parse_shown_parts, format_shown_parts),
+    "text": _text,
+    "notebook": _notebook,
     "request": refused(parse_request),
     "token": refused(_token),
     "certificates": refused(parse_certificates),
@@ -174,7 +207,10 @@ def seeds() -> dict[str, list[bytes]]:
     record = issue_record(claims, {"size": 3, "sha256": "00" * 32}, keys[0], secrets.token_bytes)
     files = [FileEntry(f"数据/{number}.csv", number, bytes(32), number) for number in range(5)]
     lines = make_lines(files, secrets.token_bytes)
-    shown = [ShownLine(2, lines[2], prove_line(lines, 2).path)]
+    shown = show_lines(lines, [2])
+    table = "编号,炉温\n1,830\n2,845".encode()
+    part_lines = make_part_lines(tuple(split_lines([table])), secrets.token_bytes)
+    cells = b'{"cells": [{"cell_type": "code", "x": [1.5]}, {"cell_type": "raw"}], "nbformat": 4}'
     tsa = DevelopmentTsa.create("fuzz", lambda: datetime(2026, 6, 1, tzinfo=UTC))
     request = format_request(bytes(32), 2**64 + 1)
     response = tsa.answer(request)
@@ -201,6 +237,10 @@ def seeds() -> dict[str, list[bytes]]:
         "record": [format_sdjwt(record)],
         "manifest-line": [line.encode() for line in lines],
         "shown-lines": [format_shown_lines(shown)],
+        "part-line": [line.encode() for line in part_lines],
+        "shown-parts": [format_shown_parts(show_lines(part_lines, [1, 2]))],
+        "text": [table],
+        "notebook": [cells],
         "request": [request],
         "token": [response, parse_token(response).raw],
         "certificates": [pem, *read_roots()[:3]],

@@ -13,8 +13,9 @@ from ledger.holder import anchoring
 from ledger.holder.anchoring import Wish, content_of
 from ledger.holder.config import Config
 from ledger.operator.local import LocalLedger
-from ledger.record.manifest import FileEntry, lines_root, parse_line
+from ledger.record.manifest import FileEntry, parse_line
 from ledger.record.record import check_record, parse_record
+from ledger.record.shown import lines_root
 from tests.holding import Holding, holding
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from ledger.errors import MalformedError, NotFoundError
 from ledger.holder.vault import Vault
-from ledger.record.manifest import lines_root
+from ledger.record.shown import lines_root
 
 
 def test_lines_are_kept_as_they_are_and_damage_is_told(vault: Vault) -> None:

@@ -32,16 +32,10 @@ from ledger.proof.stamps import format_certificate
 from ledger.proof.trust import Trust, TrustedTsa
 from ledger.proof.verdict import Finding, Verdict, headline, meaning, say
 from ledger.proof.verify import verify
-from ledger.record.manifest import (
-    FileEntry,
-    ShownLine,
-    format_shown_lines,
-    lines_root,
-    make_lines,
-    prove_line,
-)
+from ledger.record.manifest import FileEntry, format_shown_lines, make_lines
 from ledger.record.record import disclose, entry_of, issue_record, parse_record
 from ledger.record.sdjwt import SdJwt, format_sdjwt
+from ledger.record.shown import lines_root, show_lines
 from ledger.record.strict_json import JsonValue
 from ledger.timestamp.request import format_request
 from ledger.timestamp.token import parse_token
@@ -305,12 +299,8 @@ class World:
 def shown_lines(made: Made, paths: Sequence[str]) -> bytes:
     """The lines file that shows these paths of a record's folder."""
     ordered = sorted(made.contents, key=str.encode)
-    shown = [
-        ShownLine(number, made.lines[number], prove_line(made.lines, number).path)
-        for number, path in enumerate(ordered)
-        if path in paths
-    ]
-    return format_shown_lines(shown)
+    indexes = [number for number, path in enumerate(ordered) if path in paths]
+    return format_shown_lines(show_lines(made.lines, indexes))
 
 
 def digest_of(content: bytes) -> Digest:

@@ -9,21 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.errors import MalformedError, VerificationError
-from ledger.record import manifest
+from ledger.record import shown as shown_module
 from ledger.record.manifest import (
-    MAX_LINE_CHARS,
     FileEntry,
-    ShownLine,
     check_line,
     format_shown_lines,
-    lines_root,
     make_lines,
     parse_line,
     parse_shown_lines,
-    prove_line,
 )
 from ledger.record.rfc4648 import decode_base64url, encode_base64url
 from ledger.record.sdjwt import RESERVED_NAMES, make_disclosure
+from ledger.record.shown import MAX_LINE_CHARS, ShownLine, lines_root, prove_line
 from ledger.record.strict_json import JsonValue, format_json
 from ledger.tlog.merkle import leaf_hash, node_hash
 
@@ -468,6 +465,6 @@ def test_any_bytes_are_refused_or_read_back(b: bytes) -> None:
 
 def test_shown_lines_over_the_limit_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     b = format_shown_lines(shown_example())
-    monkeypatch.setattr(manifest, "MAX_SHOWN_BYTES", len(b) - 1)
+    monkeypatch.setattr(shown_module, "MAX_SHOWN_BYTES", len(b) - 1)
     with pytest.raises(MalformedError, match="at most"):
         parse_shown_lines(b)
