@@ -39,8 +39,10 @@ from ledger.holder.anchoring import content_of
 from ledger.holder.config import PROFILES, Config, TsaSetting, cn_config
 from ledger.holder.receipts import checkpoint_of, first_stamps
 from ledger.holder.records import StoredRecord
+from ledger.proof.revocation import find_captured
 from ledger.record.manifest import FileEntry, parse_line
 from ledger.record.record import parse_record
+from ledger.report.timestamp import say_captured
 
 
 @click.command()
@@ -131,7 +133,9 @@ def status(path: str | None, vault: str | None, as_json: bool) -> int:
     queued = [record.number for record in tally.vault.records.queued()]
     checkpoint = checkpoint_of(tally.ledger.checkpoint())
     stamps, records = tally.ledger.stamps(), tally.vault.records.all()
-    stamped = {stamp.tsa: stamp.size for stamp in stamps}
+    newest = {stamp.tsa: stamp for stamp in stamps}
+    stamped = {name: stamp.size for name, stamp in newest.items()}
+    material = {name: _captured(tally, stamp) for name, stamp in sorted(newest.items())}
     states = tsa_states(tally.vault.config, tally.attempts)
     waiting = [
         record.number
@@ -147,6 +151,7 @@ def status(path: str | None, vault: str | None, as_json: bool) -> int:
         "queued": queued,
         "stamps_pending": waiting,
         "last_stamped_size": stamped,
+        "revocation": {name: [word, *lacking] for name, (word, lacking) in material.items()},
         "waits_for": pending_words(tally.tried),
         "tsas": [one.json(now()) for one in states],
         "notes": notes(tally.vault.config),
@@ -160,8 +165,9 @@ def status(path: str | None, vault: str | None, as_json: bool) -> int:
         result(f"entries  {checkpoint.size}, of them records: {value['records']}")
         result(f"queued   {_numbers(queued)}")
         result(f"pending  {_numbers(waiting)}   (fewer than {tally.vault.config.wanted} stamps)")
-        for name, size in sorted(stamped.items()):
-            result(f"stamped  {name}: up to entry {size - 1}")
+        for name, (word, lacking) in material.items():
+            what = "; ".join((word, *lacking))
+            result(f"stamped  {name}: up to entry {stamped[name] - 1}; revocation material: {what}")
         for one in states:
             result(f"tsa      {one.name}: {one.words(now())}")
         for words in notes(tally.vault.config):
@@ -177,6 +183,13 @@ def status(path: str | None, vault: str | None, as_json: bool) -> int:
         hint("tally sync")
     changed = any(names for state, names in changes.items() if state != "anchored")
     return EXIT_INCOMPLETE if queued or waiting or changed else EXIT_DONE
+
+
+def _captured(tally: Tally, stamp: Stamp) -> tuple[str, tuple[str, ...]]:
+    """What of revocation is kept for a stamp, in a word, and what is lacking."""
+    ledger = tally.ledger
+    found = find_captured(stamp.response, ledger.certificates(), ledger.material())
+    return say_captured(found)
 
 
 def _numbers(numbers: list[int]) -> str:

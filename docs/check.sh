@@ -14,7 +14,7 @@ signed() { # ALGORITHM: whether $w/sig is a signature over $w/text by the raw pu
     openssl asn1parse -genconf "$w/conf" -noout -out "$w/der" > "$w/out" 2>&1 && openssl dgst -sha256 -verify "$w/key" \
       -keyform DER -signature "$w/der" "$w/text" > "$w/out" 2>&1; fi; }
 root() { # INDEX SIZE: from the leaf's bytes in $w/leaf up the base64 hashes in $w/path, RFC 9162 2.1.3.2
-  i=$1 n=$(($2 - 1)); { printf '\0'; cat "$w/leaf"; } | sha > "$w/r"
+  i=$1 n=$(($2 - 1)); [ "$i" -le "$n" ] || { echo beyond; return; }; { printf '\0'; cat "$w/leaf"; } | sha > "$w/r"
   while read -r hash; do printf %s "$hash" | b64 > "$w/h"; [ "$n" -gt 0 ] || { echo too long; return; }
     if [ $((i & 1)) = 1 ] || [ "$i" = "$n" ]; then { printf '\1'; cat "$w/h" "$w/r"; } | sha > "$w/up"
       while [ $((i & 1)) = 0 ] && [ "$i" -gt 0 ]; do i=$((i >> 1)) n=$((n >> 1)); done

@@ -110,7 +110,7 @@ def format_json(verdict: Verdict) -> dict[str, Any]:  # Any: a JSON document
 
 
 def _finding(finding: Finding) -> dict[str, Any]:  # Any: a JSON document
-    proves, does_not_prove = meaning(finding, "en")
+    english, chinese = meaning(finding, "en"), meaning(finding, "zh")
     return {
         "step": finding.step,
         "outcome": finding.outcome.value,
@@ -120,8 +120,8 @@ def _finding(finding: Finding) -> dict[str, Any]:  # Any: a JSON document
         "required": finding.required,
         "values": dict(finding.values),
         "sentence": {"en": say(finding, "en"), "zh": say(finding, "zh")},
-        "proves": proves,
-        "does_not_prove": does_not_prove,
+        "proves": {"en": english[0], "zh": chinese[0]},
+        "does_not_prove": {"en": english[1], "zh": chinese[1]},
     }
 
 

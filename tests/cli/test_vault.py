@@ -19,6 +19,10 @@ def test_init_makes_a_vault_whose_first_entry_is_stamped(bare: Tally) -> None:
     status = bare.json("status")
     assert (status["entries"], status["records"], status["queued"]) == (1, 0, [])
     assert status["last_stamped_size"] == {"development-1": 1, "development-2": 1}
+    assert status["revocation"] == {
+        "development-1": ["not needed"],
+        "development-2": ["not needed"],
+    }
     assert not (bare.vault / UNFINISHED).exists()
 
 
