@@ -43,6 +43,7 @@ def _terms(claim: str) -> click.Choice[str]:
 @click.option("--kind", type=_terms("kind"), default="carrier", show_default=True)
 @click.option("--stage", type=_terms("stage"), help="Stage of the work.")
 @click.option("--keep/--no-keep", default=None, help="Keep an encrypted copy (default: to 1 GiB).")
+@click.option("--parts/--no-parts", default=None, help="Seal each line (default: texts to 64 MiB).")
 @click.option("--no-wait", is_flag=True, help="Do not ask the TSAs now; `tally sync` does.")
 @click.option("--again", is_flag=True, help="A new record even if nothing changed.")
 @click.option("--skip-unreadable", is_flag=True, help="Record what cannot be read as skipped.")

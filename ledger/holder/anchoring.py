@@ -14,11 +14,13 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 
 from ledger import __version__
 from ledger.doors.carrier import FileCarrier, FolderCarrier
 from ledger.doors.client import Ledger, StampReport
+from ledger.doors.pieces import choose_scheme, read_parts
 from ledger.errors import MalformedError
 from ledger.holder.captures import Capture
 from ledger.holder.receipts import newest_tokens, token_digest
@@ -26,6 +28,7 @@ from ledger.holder.records import StoredRecord
 from ledger.holder.vault import Vault
 from ledger.record.claims import check_claim, format_time
 from ledger.record.manifest import FileEntry, make_lines
+from ledger.record.parts import make_part_lines
 from ledger.record.record import cover_entry, entry_of, issue_record
 from ledger.record.sdjwt import RandomBytes, format_sdjwt
 from ledger.record.strict_json import JsonValue
@@ -41,7 +44,11 @@ _MEDIA_TYPE = re.compile(r"[a-z0-9.+-]{1,64}/[a-z0-9.+-]{1,64}")
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the user says about a carrier. ``keep``: True, False, or None for the vault's limit."""
+    """What the user says about a carrier. ``keep``: True, False, or None for the vault's limit.
+
+    ``parts``: seal each piece of a file by itself, so that it can be shown alone: True, False, or
+    None for what ``ledger.doors.pieces`` chooses by content.
+    """
 
     notebook: str
     kind: str = "carrier"
@@ -51,6 +58,7 @@ class Wish:
     note: str | None = None
     trigger: str = "manual"
     keep: bool | None = None
+    parts: bool | None = None
     again: bool = False
 
 
@@ -91,6 +99,9 @@ class Anchorer:
         changed since it was read, or the vault is another's turn.
         """
         self.check(carrier.path, wish)
+        if wish.parts and isinstance(carrier, FolderCarrier):
+            hint = "leave out --parts: of a folder, single files can be shown"
+            raise MalformedError(f"{carrier.path} is a folder: parts are of one file", hint=hint)
         content = content_of(carrier)
         # Copies are kept by content and take long: outside of the turn. If we die here they lie in
         # the vault without a record, and serve the next try.
@@ -181,6 +192,17 @@ class Anchorer:
         size = sum(entry.size for entry in carrier.entries)
         return {"name": carrier.path.name or "/", "size": size, "manifest": manifest}, root.hex()
 
+    def _parts_claim(self, carrier: FileCarrier, wanted: bool | None) -> dict[str, JsonValue]:
+        """The claim ``parts`` if the file has them, its lines kept as those of a manifest are."""
+        scheme = choose_scheme(carrier.path, carrier.entry.size, wanted)
+        if scheme is None:
+            return {}
+        parts = read_parts(carrier.path, carrier.entry, scheme)
+        batches = iter(lambda: list(islice(parts, LINES_AT_ONCE)), [])
+        lines = (make_part_lines(batch, self._random_bytes) for batch in batches)
+        root, count = self._vault.manifests.write(lines)
+        return {"parts": {"scheme": scheme, "root": root.hex(), "count": count}}
+
     def _lines(self, entries: Sequence[FileEntry]) -> Iterator[list[str]]:
         """The manifest lines of ``entries``, which are in order of path, some at a time."""
         # make_lines sees only the names it is given: those alike in two batches are found here.
@@ -208,6 +230,8 @@ class Anchorer:
         said = {"stage": wish.stage, "title": wish.title, "label": wish.label, "note": wish.note}
         claims |= {name: value for name, value in said.items() if value is not None}
         carrier_claims, manifest = self._carrier_claims(carrier)
+        if isinstance(carrier, FileCarrier):
+            carrier_claims |= self._parts_claim(carrier, wish.parts)
         path = str(carrier.path)
         return Capture(now, wish.notebook, claims, carrier_claims, path, content, manifest)
 

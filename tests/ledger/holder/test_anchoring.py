@@ -14,7 +14,9 @@ from ledger.holder.anchoring import Wish, content_of
 from ledger.holder.config import Config
 from ledger.operator.local import LocalLedger
 from ledger.record.manifest import FileEntry, parse_line
+from ledger.record.parts import parse_part_line
 from ledger.record.record import check_record, parse_record
+from ledger.record.sdjwt import parse_salted
 from ledger.record.shown import lines_root
 from tests.holding import Holding, holding
 
@@ -269,3 +271,51 @@ def test_name_of_a_claim_without_value_is_not_in_the_record(house: Holding, fold
     claims = parse_record(house.anchor(folder / "a.txt").record.sdjwt).claims
     assert not {"title", "label", "note", "stage"} & set(claims)
     assert replace(Wish("n"), title="t").title == "t"
+
+
+# Parts of a file
+
+
+def parts_of(house: Holding, path: Path, **said: object) -> object:
+    return parse_record(house.anchor(path, again=True, **said).record.sdjwt).carrier.get("parts")
+
+
+def test_lines_of_a_text_are_sealed_one_by_one_and_kept(house: Holding, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"".join(b"%d\n" % number for number in range(10_000)))
+    match parts_of(house, path):
+        case {"scheme": "lines", "count": 10_000, "root": str(root)}:
+            lines = house.vault.manifests.read(root)
+        case other:
+            pytest.fail(f"{other}")
+    assert lines_root(lines) == (bytes.fromhex(root), 10_000)
+    assert parse_part_line(lines[7]).offset == 14
+    assert len({parse_salted(line).salt for line in lines}) == 10_000
+    assert parts_of(house, path, parts=False) is None
+
+
+def test_other_files_have_parts_if_wished_and_folders_have_none(
+    house: Holding, folder: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(bytes(100_000))
+    assert parts_of(house, path) is None
+    match parts_of(house, path, parts=True):
+        case {"scheme": "bytes-64k", "count": 2}:
+            pass
+        case other:
+            pytest.fail(f"{other}")
+    with pytest.raises(MalformedError, match="parts are of one file"):
+        house.anchor(folder, parts=True)
+
+
+def test_a_file_that_changes_before_its_parts_are_read_leaves_no_record(
+    house: Holding, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"1\n")
+    carrier = read_carrier(path)
+    path.write_bytes(b"2\n")
+    with pytest.raises(UnavailableError, match="changed"):
+        house.anchorer.anchor(carrier, Wish("notebook", keep=False))
+    assert house.vault.records.all() == ()
