@@ -106,7 +106,12 @@ class _Done:
 def _anchor(tally: Tally, path: str, wish: Wish, skip_unreadable: bool) -> _Done:
     tally.anchorer.check(Path(path), wish)
     with reading_progress(f"reading {path}") as progress:
-        carrier = read_carrier(Path(path), skip_unreadable=skip_unreadable, progress=progress)
+        carrier = read_carrier(
+            Path(path),
+            sm3=tally.vault.config.sm3,
+            skip_unreadable=skip_unreadable,
+            progress=progress,
+        )
     entries = (carrier.entry,) if isinstance(carrier, FileCarrier) else carrier.entries
     skipped = sum(entry.skipped is not None for entry in entries)
     return _Done(

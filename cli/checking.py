@@ -13,6 +13,7 @@ from ledger.doors.carrier import FileCarrier, read_carrier
 from ledger.doors.files import read_bundle, read_limited
 from ledger.errors import MalformedError, NotFoundError
 from ledger.proof.bundle import Bundle, Digest
+from ledger.proof.recorded import names_sm3
 from ledger.proof.roots import default_trust, read_roots
 from ledger.proof.trust import MAX_TRUST_BYTES, Trust, parse_trust
 from ledger.proof.verdict import Verdict
@@ -55,16 +56,17 @@ def read_carriers(paths: Sequence[Path], bundle: Bundle) -> dict[str, Digest]:
     NotFoundError if the folder has none of them.
     """
     found: dict[str, Digest] = {}
+    sm3 = bool(paths) and names_sm3(bundle)
     for path in paths:
         if not _is_folder(path):
             name = path.name if path.name not in found else os.fspath(path)
-            found[name] = _digest(path)
+            found[name] = _digest(path, sm3)
             continue
         names = [name for name in _disclosed_names(bundle) if (path / name).is_file()]
         if not names:
             hint = "give the folder that was anchored, or one file"
             raise NotFoundError(f"{path} has no file that this bundle discloses", hint=hint)
-        found |= {name: _digest(path / name) for name in names}
+        found |= {name: _digest(path / name, sm3) for name in names}
     return found
 
 
@@ -88,11 +90,11 @@ def _disclosed_names(bundle: Bundle) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _digest(path: Path) -> Digest:
-    carrier = read_carrier(path)
+def _digest(path: Path, sm3: bool) -> Digest:
+    carrier = read_carrier(path, sm3=sm3)
     if not isinstance(carrier, FileCarrier):
         raise NotFoundError(f"{path} is not a file")
-    return Digest(carrier.entry.size, carrier.entry.sha256)
+    return Digest(carrier.entry.size, carrier.entry.sha256, carrier.entry.sm3)
 
 
 @cache

@@ -362,5 +362,6 @@ def _file_json(entry: FileEntry) -> dict[str, Any]:  # Any: a JSON document
         "path": entry.path,
         "size": entry.size,
         "sha256": entry.sha256.hex(),
+        "sm3": None if entry.sm3 is None else entry.sm3.hex(),
         "skipped": entry.skipped,
     }

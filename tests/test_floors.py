@@ -35,7 +35,7 @@ ORDER: Mapping[str, str] = {
         "verdict bundle trust roots lint recorded logged cosigned revocation stamps appraise bounds"
         " keyed verify attack"
     ),
-    "ledger/doors": "files sqlite keys http foreign carrier pieces client",
+    "ledger/doors": "hashing files sqlite keys http foreign carrier pieces client",
     "ledger/operator": (
         "store/protocol store/memory store/sqlite"
         " guard repeats sequencer second_reader attempts tsa devtsa devserver stamper sources"

@@ -5,38 +5,30 @@ hand the interpreter's lock around. What cannot be read as it stands (a link, a 
 without permission) is refused by name, or with ``skip_unreadable`` recorded as skipped.
 """
 
-import hashlib
 import multiprocessing
 import os
 import re
 import signal
 import stat
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError, Executor, ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import PicklingError
 
 from ledger.doors.files import is_absent
-from ledger.errors import LedgerError, MalformedError, NotFoundError, UnavailableError
+from ledger.doors.hashing import Progress, Read, hash_batch, hash_file, kind_of, reason_of
+from ledger.errors import MalformedError, NotFoundError, UnavailableError
 from ledger.record.manifest import FileEntry
 
-BUFFER_BYTES = 1 << 20
-"""Read size for a big file."""
-SMALL_BYTES = 32 << 10
-"""Files up to this are read at once; a bigger buffer would cost more to clear than to fill."""
 BATCH_FILES = 512
 """Files handed to a process at once: enough that the hand-over is not felt."""
 PROCESS_THRESHOLD = 2048
 """Below so many files, starting processes costs more than it saves."""
-READ_TRIES = 3
-"""How often a file that changes under our eyes is read again."""
 
 _ODD_CHARACTER = re.compile("[\\\\\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 """What a path in a manifest may not hold: backslash, C0, C1, and bidi controls (UAX #9 §2)."""
-
-Progress = Callable[[int, int], None]
-"""Called with files and bytes read since the last call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +50,18 @@ class FolderCarrier:
 def read_carrier(
     path: Path,
     *,
+    sm3: bool = False,
     skip_unreadable: bool = False,
     progress: Progress | None = None,
     executor: Executor | None = None,
 ) -> FileCarrier | FolderCarrier:
-    """Read the file or folder at ``path``.
+    """Read the file or folder at ``path``, with ``sm3`` for a second digest of each file.
 
-    ``executor`` hashes the files of a folder; without one, processes are started for many files.
+    ``executor`` (any: threads, processes, a cluster that sees the same paths) hashes the files of
+    a folder; without one, processes are started for many files.
     NotFoundError if there is nothing, MalformedError for an empty folder, a file that is not a
     plain one, or a name that is not UTF-8; UnavailableError for what cannot be read or keeps
-    changing while it is read.
+    changing while it is read, and for an executor that broke.
     """
     try:
         mode = path.lstat().st_mode
@@ -81,17 +75,18 @@ def read_carrier(
         hint = "rename it: a record can only hold names that are text"
         raise MalformedError(f"name is not utf-8: {_display(str(absolute))}", hint=hint)
     if stat.S_ISDIR(mode):
-        return FolderCarrier(absolute, _read_folder(absolute, skip_unreadable, progress, executor))
+        hashing = _Hashing(sm3, executor)
+        return FolderCarrier(absolute, _read_folder(absolute, skip_unreadable, progress, hashing))
     if not stat.S_ISREG(mode):
         raise MalformedError(
-            f"{path} is {_kind(mode)}, not a file or folder", hint="give the file it points to"
+            f"{path} is {kind_of(mode)}, not a file or folder", hint="give the file it points to"
         )
     try:
-        size, sha256, mtime = _read_file(os.fspath(path), progress)
+        read = hash_file(os.fspath(path), sm3=sm3, progress=progress)
     except UnavailableError as error:
         hint = "close the program that writes it, or mend its permissions, then anchor again"
         raise UnavailableError(f"cannot read {path}: {error}", hint=hint) from error
-    return FileCarrier(absolute, FileEntry(absolute.name, size, sha256, mtime))
+    return FileCarrier(absolute, FileEntry(absolute.name, *read))
 
 
 def walk(folder: Path) -> Iterator[tuple[str, str | None]]:
@@ -113,9 +108,9 @@ def walk(folder: Path) -> Iterator[tuple[str, str | None]]:
                     elif entry.is_file(follow_symlinks=False):
                         yield name, None
                     else:
-                        yield name, _kind(entry.stat(follow_symlinks=False).st_mode)
+                        yield name, kind_of(entry.stat(follow_symlinks=False).st_mode)
         except OSError as error:
-            yield prefix.rstrip("/") or ".", f"unreadable folder - {_reason(error)}"
+            yield prefix.rstrip("/") or ".", f"unreadable folder - {reason_of(error)}"
 
 
 def _odd_name(name: str) -> str | None:
@@ -130,7 +125,7 @@ def _odd_name(name: str) -> str | None:
 
 
 def _read_folder(
-    folder: Path, skip: bool, progress: Progress | None, executor: Executor | None
+    folder: Path, skip: bool, progress: Progress | None, hashing: "_Hashing"
 ) -> tuple[FileEntry, ...]:
     plain: list[str] = []
     skipped: list[tuple[str, str]] = []
@@ -143,7 +138,7 @@ def _read_folder(
     batches = [plain[i : i + BATCH_FILES] for i in range(0, len(plain), BATCH_FILES)]
     del plain
     entries: list[FileEntry] = []
-    for names, results in _hash_all(os.fspath(folder), batches, executor):
+    for names, results in hashing.run(os.fspath(folder), batches):
         found = list(zip(names, results, strict=True))
         failed = [(name, read) for name, read in found if isinstance(read, str)]
         _refuse(failed, skip)
@@ -174,124 +169,60 @@ def _skipped(name: str, reason: str) -> FileEntry:
     return FileEntry(_display(name), 0, b"", 0, skipped=reason)
 
 
-Read = tuple[int, bytes, int]
-"""What was read of a file: size, SHA-256, and time in microseconds of Unix.
+@dataclass(frozen=True, slots=True)
+class _Hashing:
+    """How the files of a folder are hashed: with SM3 or not, and by whom."""
 
-A plain tuple, since it travels between processes by the hundred thousand."""
+    sm3: bool
+    executor: Executor | None
+
+    def run(
+        self, folder: str, batches: list[list[str]]
+    ) -> Iterator[tuple[list[str], list[Read | str]]]:
+        """Each batch of names with what was read of it, in order.
+
+        UnavailableError if a process that was hashing is gone.
+        """
+        if self.executor is not None:
+            yield from self._map(self.executor, folder, batches)
+            return
+        workers = min(os.cpu_count() or 1, 8)
+        if len(batches) * BATCH_FILES <= PROCESS_THRESHOLD or workers == 1:
+            for batch in batches:
+                yield batch, hash_batch(folder, batch, self.sm3)
+            return
+        # Forked children share what is imported; elsewhere they start anew, at 0.2 s each.
+        method = "fork" if sys.platform == "linux" else "spawn"
+        context = multiprocessing.get_context(method)
+        with ProcessPoolExecutor(
+            workers, mp_context=context, initializer=_leave_interrupts
+        ) as pool:
+            yield from self._map(pool, folder, batches)
+
+    def _map(
+        self, executor: Executor, folder: str, batches: list[list[str]]
+    ) -> Iterator[tuple[list[str], list[Read | str]]]:
+        folders, sm3 = [folder] * len(batches), [self.sm3] * len(batches)
+        try:
+            answers = iter(executor.map(hash_batch, folders, batches, sm3))
+            for batch in batches:
+                answer = next(answers, None)
+                if answer is None or len(answer) != len(batch):
+                    raise _gone("not every file was answered for")
+                yield batch, answer
+        # RuntimeError: a broken pool, or one that was shut down.
+        except (RuntimeError, CancelledError, PicklingError, OSError) as error:
+            raise _gone(str(error) or type(error).__name__) from error
 
 
-def _hash_all(
-    folder: str, batches: list[list[str]], executor: Executor | None
-) -> Iterator[tuple[list[str], list[Read | str]]]:
-    """Each batch of names with what was read of it, in order.
-
-    UnavailableError if a process that was hashing is gone.
-    """
-    if executor is not None:
-        yield from _map(executor, folder, batches)
-        return
-    workers = min(os.cpu_count() or 1, 8)
-    if len(batches) * BATCH_FILES <= PROCESS_THRESHOLD or workers == 1:
-        for batch in batches:
-            yield batch, _hash_batch(folder, batch)
-        return
-    # Forked children share what is imported; elsewhere they start anew, which costs 0.2 s each.
-    method = "fork" if sys.platform == "linux" else "spawn"
-    context = multiprocessing.get_context(method)
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_leave_interrupts) as pool:
-        yield from _map(pool, folder, batches)
-
-
-def _map(
-    executor: Executor, folder: str, batches: list[list[str]]
-) -> Iterator[tuple[list[str], list[Read | str]]]:
-    folders = [folder] * len(batches)
-    try:
-        yield from zip(batches, executor.map(_hash_batch, folders, batches), strict=True)
-    except BrokenExecutor as error:
-        hint = "run it again; if the machine is short of memory, anchor smaller folders"
-        raise UnavailableError(f"a process that was hashing is gone: {error}", hint=hint) from error
+def _gone(reason: str) -> UnavailableError:
+    hint = "run it again; if the machine is short of memory, anchor smaller folders"
+    return UnavailableError(f"a process that was hashing is gone: {reason}", hint=hint)
 
 
 def _leave_interrupts() -> None:
     """In a child: Ctrl-C is the parent's to answer; the children just end with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _hash_batch(folder: str, names: list[str]) -> list[Read | str]:
-    """What was read of each file, or why it was not: one that fails, fails alone."""
-    return [_read_or_reason(f"{folder}/{name}") for name in names]
-
-
-def _read_or_reason(path: str) -> Read | str:
-    try:
-        return _read_file(path, None)
-    except LedgerError as error:
-        return str(error)
-
-
-def _read_file(path: str, progress: Progress | None) -> Read:
-    for _ in range(READ_TRIES):
-        try:
-            read = _read_once(path, progress)
-        except OSError as error:
-            raise UnavailableError(_reason(error)) from error
-        if read is not None:
-            return read
-    raise UnavailableError("changed while it was read")
-
-
-# O_NOFOLLOW and O_NONBLOCK: a file swapped for a link or a pipe must neither fool nor hang us.
-_OPEN = (
-    os.O_RDONLY
-    | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_NONBLOCK", 0)
-    | getattr(os, "O_BINARY", 0)
-)
-
-
-def _read_once(path: str, progress: Progress | None) -> Read | None:
-    """What was read of one file, or None if it changed meanwhile."""
-    descriptor = os.open(path, _OPEN)
-    try:
-        before = os.fstat(descriptor)
-        if not stat.S_ISREG(before.st_mode):
-            raise UnavailableError(_kind(before.st_mode))
-        if before.st_size <= SMALL_BYTES:
-            # One byte more than it has: a file that grew is seen without a second read.
-            content = os.read(descriptor, before.st_size + 1)
-            while len(content) < before.st_size and (more := os.read(descriptor, SMALL_BYTES)):
-                content += more  # some network drives give less than was asked for
-            size, digest = len(content), hashlib.sha256(content)
-        else:
-            digest = hashlib.sha256()
-            size = _read_big(descriptor, digest.update, progress)
-        after = os.fstat(descriptor)
-    finally:
-        os.close(descriptor)
-    if after.st_mtime_ns != before.st_mtime_ns or not size == before.st_size == after.st_size:
-        return None
-    return size, digest.digest(), before.st_mtime_ns // 1000
-
-
-def _read_big(
-    descriptor: int, update: Callable[[memoryview], None], progress: Progress | None
-) -> int:
-    buffer = memoryview(bytearray(BUFFER_BYTES))
-    size = 0
-    with os.fdopen(descriptor, "rb", buffering=0, closefd=False) as file:
-        while count := file.readinto(buffer):
-            update(buffer[:count])
-            size += count
-            if progress is not None:
-                progress(0, count)
-    return size
-
-
-def _reason(error: OSError) -> str:
-    """Why the system refused, in the words a manifest line can hold."""
-    words = re.sub(r"[^a-z0-9 -]", "", (error.strerror or "").lower()).strip(" -")
-    return words[:40] or "unreadable"
 
 
 def _is_utf8(name: str) -> bool:
@@ -309,15 +240,3 @@ def _display(name: str) -> str:
 
 def _percent(character: str) -> str:
     return "".join(f"%{byte:02X}" for byte in os.fsencode(character))
-
-
-def _kind(mode: int) -> str:
-    names = {
-        stat.S_IFLNK: "a link",
-        stat.S_IFIFO: "a pipe",
-        stat.S_IFSOCK: "a socket",
-        stat.S_IFCHR: "a device",
-        stat.S_IFBLK: "a device",
-        stat.S_IFDIR: "a folder",
-    }
-    return names.get(stat.S_IFMT(mode), "not a plain file")

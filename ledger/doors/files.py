@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from ledger.doors.hashing import Sm3
 from ledger.errors import ConflictError, MalformedError, NotFoundError, UnavailableError
 from ledger.proof.bundle import (
     INDEX,
@@ -23,6 +24,7 @@ from ledger.proof.bundle import (
     Digest,
     check_path_name,
 )
+from ledger.proof.recorded import names_sm3
 
 BUFFER_BYTES = 1 << 20
 """Read size for big files: SHA-256 runs at 95 % of OpenSSL's own speed from 256 KiB on."""
@@ -168,22 +170,26 @@ def read_blocks(path: Path) -> Iterator[bytes]:
         raise unavailable("read", path, error) from error
 
 
-def digest_stream(file: IO[bytes], limit_bytes: int | None = None) -> Digest:
-    """Size and SHA-256 of what is left in ``file``, in constant memory.
+def digest_stream(file: IO[bytes], limit_bytes: int | None = None, *, sm3: bool = False) -> Digest:
+    """Size, SHA-256 and, if asked, SM3 of what is left in ``file``, in constant memory.
 
     MalformedError as soon as more than ``limit_bytes`` come out.
     """
-    digest, size = hashlib.sha256(), 0
+    digest, second, size = hashlib.sha256(), Sm3() if sm3 else None, 0
     while block := file.read(BUFFER_BYTES):
         digest.update(block)
+        if second is not None:
+            second.update(block)
         size += len(block)
         if limit_bytes is not None and size > limit_bytes:
             raise MalformedError(f"the carriers unpack to more than {limit_bytes} bytes")
-    return Digest(size, digest.digest())
+    return Digest(size, digest.digest(), None if second is None else second.digest())
 
 
 def read_bundle(path: Path) -> Bundle:
     """The bundle at ``path``, a ZIP or a folder; carriers as digests only.
+
+    Their SM3 is made where a record discloses one.
 
     MalformedError if it is no bundle, or a hostile ZIP (duplicate or unsafe names, encryption,
     more than the limits of ``ledger.proof.bundle``); NotFoundError, UnavailableError.
@@ -253,7 +259,7 @@ def _store_carrier(
 def _read_zip(archive: zipfile.ZipFile, size_bytes: int) -> Bundle:
     taken = _Taken(room_bytes=max(MAX_FILE_BYTES, size_bytes * MAX_RATIO))
     _check_count(len(archive.infolist()))
-    for info in archive.infolist():
+    for info in sorted(archive.infolist(), key=lambda info: _is_carrier(info.filename)):
         _check_member(info)
         if info.is_dir():
             continue
@@ -285,7 +291,7 @@ def _read_folder(folder: Path) -> Bundle:
     if not (folder / INDEX).is_file():
         raise _no_bundle(folder, f"it has no {INDEX}")
     taken = _Taken(room_bytes=None)
-    for name in _list_folder(folder):
+    for name in sorted(_list_folder(folder), key=_is_carrier):
         try:
             with (folder / name).open("rb") as file:
                 taken.take(name, file)
@@ -314,22 +320,30 @@ def _list_folder(folder: Path) -> list[str]:
     return sorted(names)
 
 
+def _is_carrier(name: str) -> bool:
+    return name.startswith("carriers/")
+
+
 @dataclass(slots=True)
 class _Taken:
     """The files of a bundle taken so far; limits count what comes out, not what a header says.
 
-    ``room_bytes``: what carriers may still unpack to, None in a folder.
+    Carriers come last: the records say with what they are hashed. ``room_bytes``: what carriers
+    may still unpack to, None in a folder. ``sm3``: whether carriers need it, once that is known.
     """
 
     room_bytes: int | None
     files: dict[str, bytes] = field(default_factory=dict)
     carriers: dict[str, Digest] = field(default_factory=dict)
     total_bytes: int = 0
+    sm3: bool | None = None
 
     def take(self, name: str, file: IO[bytes]) -> None:
         """Read one file; MalformedError above a limit."""
-        if name.startswith("carriers/"):
-            self.carriers[name] = digest_stream(file, self.room_bytes)
+        if _is_carrier(name):
+            if self.sm3 is None:
+                self.sm3 = names_sm3(Bundle(self.files, {}))
+            self.carriers[name] = digest_stream(file, self.room_bytes, sm3=self.sm3)
             if self.room_bytes is not None:
                 self.room_bytes -= self.carriers[name].size
             return

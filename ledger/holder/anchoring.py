@@ -183,6 +183,8 @@ class Anchorer:
                 "mtime": entry.mtime,
                 "sha256": entry.sha256.hex(),
             }
+            if entry.sm3 is not None:
+                claims["sm3"] = entry.sm3.hex()
             media_type = mimetypes.guess_type(entry.path)[0] or ""
             if _MEDIA_TYPE.fullmatch(media_type):
                 claims["media_type"] = media_type

@@ -38,7 +38,7 @@ from ledger.tlog.note import format_vkey
 ALWAYS = ("link", "not_before")
 """Opened in every chosen record: its place in the chain, and its lower bound."""
 
-GROUPS = {"carrier": ("carrier.sha256", "carrier.size", "carrier.manifest")}
+GROUPS = {"carrier": ("carrier.sha256", "carrier.sm3", "carrier.size", "carrier.manifest")}
 """Names that stand for several claims. The carrier's name and times stay withheld."""
 
 
@@ -217,7 +217,7 @@ class Bundler:
         """
         base = f"carriers/{record.entry.hex()[:16]}"
         found: list[tuple[str, bytes, Path]] = []
-        if "carrier.sha256" in names and record.path is not None:
+        if {"carrier.sha256", "carrier.sm3"} & set(names) and record.path is not None:
             path = Path(record.path)
             suffix = path.suffix if re.fullmatch(r"\.[A-Za-z0-9]{1,10}", path.suffix) else ""
             shown = path.name if "carrier.name" in names else f"carrier{suffix}"

@@ -141,6 +141,11 @@ class Config:
             raise MalformedError(f"profile is {self.profile!r}, want one of {', '.join(PROFILES)}")
 
     @property
+    def sm3(self) -> bool:
+        """Whether carriers get an SM3 beside their SHA-256 (DA/T 97 accepts it)."""
+        return self.profile == "cn"
+
+    @property
     def lacks_domestic_tsa(self) -> bool:
         """Whether profile ``cn`` is without the domestic TSA that it is for."""
         return self.profile == "cn" and not any(tsa.is_domestic for tsa in self.tsas)

@@ -78,10 +78,14 @@ KEPT_PLACES = 8192
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """What is known of a file too big to hold: its size in bytes and its SHA-256."""
+    """What is known of a file too big to hold: its size in bytes and its SHA-256.
+
+    ``sm3``: made where a record discloses one to compare it with, else None.
+    """
 
     size: int
     sha256: bytes
+    sm3: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

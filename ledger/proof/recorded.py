@@ -5,16 +5,18 @@ two halves is checked on its own; the Merkle leaf is then made from the recomput
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from ledger.errors import LedgerError, MalformedError, VerificationError
 from ledger.proof.bundle import Bundle, Digest, Index
 from ledger.proof.verdict import Finding, Outcome
 from ledger.record.chain import ChainReport, check_chain
-from ledger.record.manifest import FileEntry, check_line, parse_shown_lines
-from ledger.record.record import Link, Record, open_record
+from ledger.record.manifest import FileEntry, check_line, parse_line, parse_shown_lines
+from ledger.record.record import Link, Record, open_record, sm3_of
 from ledger.record.sdjwt import check_jwt, parse_jwt, parse_sdjwt
+from ledger.record.strict_json import JsonValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +134,31 @@ class GivenCarrier:
     record: str | None = None
 
 
+def names_sm3(bundle: Bundle) -> bool:
+    """Whether a record of ``bundle`` discloses an SM3 of a file: then carriers need theirs too.
+
+    Nothing is judged here: what is malformed, or not of its record, discloses none.
+    """
+    for path, _ in bundle.of_kind("record"):
+        with suppress(MalformedError):
+            shown = parse_sdjwt(bundle.files[path]).disclosures
+            if any(one.name == "sm3" for one in shown):
+                return True
+    for path, _ in bundle.of_kind("lines"):
+        with suppress(MalformedError):
+            lines = parse_shown_lines(bundle.files[path])
+            if any(parse_line(line.text).sm3 is not None for line in lines):
+                return True
+    return False
+
+
 def carriers_inside(bundle: Bundle) -> list[GivenCarrier]:
     """The carriers that came in the bundle, each with the record under which it stands."""
     digests = dict(bundle.carriers)
     for path, _ in bundle.of_kind("carrier"):  # a small bundle may have been read whole
         content = bundle.files[path]
-        digests.setdefault(path, Digest(len(content), hashlib.sha256(content).digest()))
+        sha256, sm3 = hashlib.sha256(content).digest(), sm3_of(content)
+        digests.setdefault(path, Digest(len(content), sha256, sm3))
     placed = Bundle(dict.fromkeys(digests, b""), {}).of_kind("carrier")
     return [GivenCarrier(fields["path"], digests[path], fields["entry"]) for path, fields in placed]
 
@@ -155,18 +176,22 @@ def check_carriers(
         named.setdefault(one.name, []).append(one)
     for given in carriers:
         asked = seen if given.record is None else named.get(given.record, [])
-        found = [_match(one, total, given) for one in asked]
-        good = [finding for finding in found if finding is not None]
+        good = [finding for one in asked for finding in _match(one, total, given)]
         values = {"name": given.name}
         if good:
             findings += good
-        elif not any(one.files or "sha256" in one.record.carrier for one in asked):
+        elif not any(one.files or _names_file(one) for one in asked):
             findings.append(Finding("carrier", Outcome.UNCHECKED, "not-disclosed", values))
         elif any(_may_withhold(one, given) for one in asked):
             findings.append(Finding("carrier", Outcome.UNCHECKED, "unknown", values))
         else:
             findings.append(Finding("carrier", Outcome.REFUTED, "no-match", values))
     return findings
+
+
+def _names_file(one: SeenRecord) -> bool:
+    """Whether the record shows a digest of its file."""
+    return not one.record.carrier.keys().isdisjoint({"sha256", "sm3"})
 
 
 def _may_withhold(one: SeenRecord, given: GivenCarrier) -> bool:
@@ -181,30 +206,66 @@ def _may_withhold(one: SeenRecord, given: GivenCarrier) -> bool:
     return isinstance(manifest, dict) and manifest["count"] != len(one.files)
 
 
-def _match(one: SeenRecord, total: int, given: GivenCarrier) -> Finding | None:
-    """The finding if ``given`` is the record's own file, or one of its shown lines."""
-    size, sha256 = given.digest.size, given.digest.sha256
-    values: dict[str, str | int] = {
-        "name": given.name,
-        "number": one.number,
-        "total": total,
-        "sha256": f"{sha256.hex()[:8]}…{sha256.hex()[-6:]}",
-        "digest": sha256.hex(),
-    }
+def _match(one: SeenRecord, total: int, given: GivenCarrier) -> list[Finding]:
+    """The findings if ``given`` is the record's own file, or one of its shown lines."""
     carrier, inside = one.record.carrier, given.record is not None
-    whole = carrier.get("sha256") == sha256.hex() and carrier.get("size", size) == size
+    values: dict[str, str | int] = {"name": given.name, "number": one.number, "total": total}
     # In the bundle its path is a statement too: a good file under another's name is a wrong one.
-    if whole and not (inside and carrier.get("name", given.name) != given.name):
-        return Finding("carrier", Outcome.PROVEN, "file", values, one.name)
+    if not (inside and carrier.get("name", given.name) != given.name):
+        named = {step: carrier.get(step) for step in ("sha256", "sm3")}
+        found = _compare(
+            ("file", "file-sm3"), values, given.digest, named, carrier.get("size"), one.name
+        )
+        if found:
+            return found
     for index, file in one.files:
-        if inside and file.path != given.name:
+        if file.skipped is not None or (inside and file.path != given.name):
             continue
-        if file.skipped is None and (file.sha256, file.size) == (sha256, size):
-            manifest = carrier["manifest"]
-            count = manifest["count"] if isinstance(manifest, dict) else 0
-            values |= {"index": index + 1, "count": str(count), "path": file.path}
-            return Finding("carrier", Outcome.PROVEN, "line", values, one.name)
-    return None
+        manifest = carrier["manifest"]
+        count = manifest["count"] if isinstance(manifest, dict) else 0
+        where: dict[str, str | int] = {"index": index + 1, "count": str(count), "path": file.path}
+        named = {"sha256": file.sha256.hex(), "sm3": file.sm3.hex() if file.sm3 else None}
+        found = _compare(
+            ("line", "line-sm3"), values | where, given.digest, named, file.size, one.name
+        )
+        if found:
+            return found
+    return []
+
+
+def _compare(
+    codes: tuple[str, str],
+    values: Mapping[str, str | int],
+    digest: Digest,
+    named: Mapping[str, JsonValue],
+    size: JsonValue,
+    record: str,
+) -> list[Finding]:
+    """A finding for each hash that the record has ``named``, each checked on its own.
+
+    None at all if the size is another, or no hash agrees: then it is another file.
+    """
+    if size not in {None, digest.size}:
+        return []
+    findings: list[Finding] = []
+    halves = (
+        ("sha256", digest.sha256, codes[0], "sha256-differs"),
+        ("sm3", digest.sm3, codes[1], "sm3-differs"),
+    )
+    for name, mine, same, differs in halves:
+        if named[name] is None:
+            continue
+        if mine is None:
+            findings.append(Finding("carrier", Outcome.UNCHECKED, "sm3-not-made", values, record))
+            continue
+        text = mine.hex()
+        outcome = Outcome.PROVEN if named[name] == text else Outcome.REFUTED
+        said = {**values, name: f"{text[:8]}…{text[-6:]}", "digest": text}
+        code = same if outcome is Outcome.PROVEN else differs
+        findings.append(Finding("carrier", outcome, code, said, record))
+    agree = any(finding.outcome is Outcome.PROVEN for finding in findings)
+    unknown = all(finding.outcome is Outcome.UNCHECKED for finding in findings)
+    return findings if agree or unknown else []
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,11 @@ def verify(
     else:
         checked = _check(bundle, index, trust, carriers)
     bounds = checked.bounds
-    matched = {finding.record for finding in checked.findings if finding.step == "carrier"} - {None}
+    matched = {
+        finding.record
+        for finding in checked.findings
+        if finding.step == "carrier" and finding.outcome is Outcome.PROVEN
+    }
     wanted = matched or _subjects(checked.seen)
     relevant = [one for name, one in bounds.items() if name in wanted]
     return Verdict(

@@ -216,10 +216,15 @@ def disclose(sdjwt: SdJwt, names: Collection[str]) -> SdJwt:
     return SdJwt(sdjwt.jwt, tuple(kept))
 
 
-def _entry(message: bytes) -> bytes:
+def sm3_of(message: bytes) -> bytes:
+    """SM3 of ``message``, 32 bytes (GB/T 32905-2016)."""
     sm3 = hashes.Hash(hashes.SM3())
     sm3.update(message)
-    return sha256(message).digest() + sm3.finalize()
+    return sm3.finalize()
+
+
+def _entry(message: bytes) -> bytes:
+    return sha256(message).digest() + sm3_of(message)
 
 
 def _link_of(value: JsonValue) -> Link | None:

@@ -33,7 +33,7 @@ from ledger.proof.trust import Trust, TrustedTsa
 from ledger.proof.verdict import Finding, Verdict, headline, meaning, say
 from ledger.proof.verify import verify
 from ledger.record.manifest import FileEntry, format_shown_lines, make_lines
-from ledger.record.record import disclose, entry_of, issue_record, parse_record
+from ledger.record.record import disclose, entry_of, issue_record, parse_record, sm3_of
 from ledger.record.sdjwt import SdJwt, format_sdjwt
 from ledger.record.shown import lines_root, show_lines
 from ledger.record.strict_json import JsonValue
@@ -129,7 +129,10 @@ class Made:
 
 @dataclass
 class World:
-    """A ledger and one notebook. Every random byte is drawn from ``dice``."""
+    """A ledger and one notebook. Every random byte is drawn from ``dice``.
+
+    ``sm3``: manifest lines name the SM3 of their files too.
+    """
 
     keys: LedgerKeys = field(default_factory=ledger_keys)
     chain: str = CHAIN
@@ -143,6 +146,7 @@ class World:
     signed: dict[int, bytes] = field(default_factory=dict)
     stamps: list[tuple[int, str, bytes]] = field(default_factory=list)
     records: list[Made] = field(default_factory=list)
+    sm3: bool = False
 
     def append(self, entry: bytes | None = None) -> int:
         """An entry in the log; without one, somebody else's."""
@@ -287,7 +291,13 @@ class World:
         if not files:
             return (), below
         entries = [
-            FileEntry(path, len(held), hashlib.sha256(held).digest(), 0)
+            FileEntry(
+                path,
+                len(held),
+                hashlib.sha256(held).digest(),
+                0,
+                sm3_of(held) if self.sm3 else None,
+            )
             for path, held in files.items()
         ]
         lines = make_lines(entries, self.dice.randbytes)
@@ -303,8 +313,9 @@ def shown_lines(made: Made, paths: Sequence[str]) -> bytes:
     return format_shown_lines(show_lines(made.lines, indexes))
 
 
-def digest_of(content: bytes) -> Digest:
-    return Digest(len(content), hashlib.sha256(content).digest())
+def digest_of(content: bytes, *, sm3: bool = False) -> Digest:
+    sha256 = hashlib.sha256(content).digest()
+    return Digest(len(content), sha256, sm3_of(content) if sm3 else None)
 
 
 def trust_in(*names: str, k: int = 2, development: bool = True, **more: object) -> Trust:

@@ -1,4 +1,4 @@
-"""Both ways with the PyPI package `sd-jwt`, where it is installed: it is no dependency of ours."""
+"""Both ways with the PyPI package `sd-jwt`, which only the tests need."""
 
 import importlib
 import json
