@@ -85,8 +85,8 @@ def anchor(
         _tell_stamp(report, no_wait and problem is None)
     codes = [fail(error, f"{path}: {error}", error.hint, as_json=False) for path, error in failed]
     if problem is not None:
-        hint("the records are safe in the vault; `tally sync` sends what is queued")
         codes.append(fail(problem, str(problem), problem.hint, as_json=False))
+        hint("the records are safe in the vault; `tally sync` sends what is queued")
     if report is not None and not report.complete:
         codes.append(EXIT_INCOMPLETE)
     return max(codes, default=EXIT_DONE)
