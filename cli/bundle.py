@@ -64,7 +64,8 @@ def bundle(
     chosen = _choose(tally, records, notebook)
     with tempfile.TemporaryDirectory(prefix="tally-") as work:
         choice = Choice(disclose, files, with_carriers)
-        plan = Bundler(tally.vault, tally.ledger, Path(work)).plan(chosen, choice, only=only)
+        ledger = tally.ledger_of(chosen[0]) if chosen else tally.ledger
+        plan = Bundler(tally.vault, ledger, Path(work)).plan(chosen, choice, only=only)
         if not as_json:
             _tell(plan)
         if output is not None and not dry_run:

@@ -4,8 +4,8 @@ import contextlib
 import hashlib
 import os
 import secrets
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,15 +13,17 @@ import click
 import platformdirs
 
 from cli.output import hint, talk
-from ledger.doors.client import Ledger, StampReport
+from ledger.doors.client import Ledger, Stamp, StampReport
 from ledger.doors.files import read_limited, write_durably
 from ledger.doors.keys import load_ledger_keys, make_ledger_keys
-from ledger.errors import ConflictError, LedgerError, NotFoundError
+from ledger.errors import ConflictError, LedgerError, MalformedError, NotFoundError
 from ledger.holder.anchoring import Anchorer
 from ledger.holder.config import Config, TsaSetting
+from ledger.holder.records import StoredRecord
 from ledger.holder.vault import Vault, begin_vault, finish_vault, open_vault
 from ledger.operator.attempts import Attempts
 from ledger.operator.capture import Capture
+from ledger.operator.closed import ClosedLedger
 from ledger.operator.devtsa import DevelopmentTsa
 from ledger.operator.guard import Guard
 from ledger.operator.local import LocalLedger
@@ -32,11 +34,17 @@ from ledger.operator.tsa import WAIT_SECONDS, Credentials, HttpTsa, Tsa
 from ledger.proof.roots import read_roots
 from ledger.proof.stamps import format_certificate
 from ledger.tlog.checkpoint import self_certifying_origin
+from ledger.tlog.note import parse_vkey
 
 DEVELOPMENT_NAMES = ("development-1", "development-2")
 DEVELOPMENT_TRUST = "development-trust.toml"
 MAX_TSA_BYTES = 1 << 16
 """A development TSA's keys and certificates as PEM: some 3 KB."""
+
+VKEYS = "vkeys"
+"""The public keys of a ledger that is closed, in its folder, a line each (c2sp.org/signed-note)."""
+MAX_VKEYS_BYTES = 1 << 14
+"""Two keys, of them one with ML-DSA-44: some 2 KB."""
 
 SPARE_SECONDS = 2.0
 """What a command that only reads gives to stamps that are pending."""
@@ -50,7 +58,8 @@ class Tally:
 
     ``closed``: why the ledger must not be continued (restored, copied, its guard lost), or None.
     ``attempts``: what TSAs were asked last; None if nobody keeps count (development). ``tried``:
-    what came of giving pending stamps a try while opening, if that was done.
+    what came of giving pending stamps a try while opening, if that was done. ``earlier``: the
+    ledgers that were closed before this one was opened, by origin.
     """
 
     vault: Vault
@@ -59,6 +68,16 @@ class Tally:
     closed: ConflictError | None = None
     attempts: Attempts | None = None
     tried: StampReport | None = None
+    earlier: Mapping[str, ClosedLedger] = field(default_factory=dict)
+
+    def ledger_of(self, record: StoredRecord) -> Ledger:
+        """The ledger that has ``record``: the one anchored in, or one closed before."""
+        return self.earlier.get(record.ledger or "", self.ledger)
+
+    def stamps(self) -> Mapping[str | None, Sequence[Stamp]]:
+        """The stamps of every ledger by origin; under None, of the one anchored in."""
+        ledgers: dict[str | None, Ledger] = {None: self.ledger, **self.earlier}
+        return {origin: ledger.stamps() for origin, ledger in ledgers.items()}
 
 
 def now() -> datetime:
@@ -118,6 +137,11 @@ def open_tally(
     tally = _join(open_vault(folder), clock, None, wait_seconds)
     if writing and tally.closed is not None:
         raise tally.closed
+    successions = tally.vault.successions.all()
+    if writing and successions:
+        # Left undone if a `tally vault successor` died.
+        closed = successions[-1]
+        tally.anchorer.announce(closed, tally.earlier[closed.origin].stamps())
     return tally
 
 
@@ -148,20 +172,40 @@ def offline() -> str | None:
 def _join(
     vault: Vault, clock: Clock, state: Path | None, wait_seconds: float = WAIT_SECONDS
 ) -> Tally:
-    _close_with_command(vault.close)
-    folder = vault.folder / "ledger"
-    ed25519, ml_dsa_44 = load_ledger_keys(folder / "keys.pem")
-    raw = (ed25519.public_key().public_bytes_raw(), ml_dsa_44.public_key().public_bytes_raw())
-    keys = LedgerKeys(self_certifying_origin(*raw), ed25519, ml_dsa_44)
+    close_with_command(vault.close)
+    earlier = {
+        one.origin: open_closed(vault, vault.folder / one.folder, clock, one.successor)
+        for one in vault.successions.all()
+    }
+    folder = vault.ledger_folder
+    attempts = None if vault.config.development else open_attempts(vault)
+    ledger: LocalLedger | ClosedLedger
+    if is_restored(folder):
+        ledger = open_closed(vault, folder, clock)
+    else:
+        ledger = open_ledger(vault, folder, clock, state, attempts, wait_seconds)
+    anchorer = Anchorer(vault, ledger, clock=clock, random_bytes=secrets.token_bytes)
+    return Tally(vault, ledger, anchorer, ledger.closed, attempts, earlier=earlier)
+
+
+def open_ledger(
+    vault: Vault,
+    folder: Path,
+    clock: Clock,
+    state: Path | None = None,
+    attempts: Attempts | None = None,
+    wait_seconds: float = WAIT_SECONDS,
+) -> LocalLedger:
+    """The embedded ledger in ``folder`` with its guard; closed if it must not be continued."""
+    keys = ledger_keys(folder)
     store = SqliteStore(folder / "store.sqlite")
-    _close_with_command(store.close)
+    close_with_command(store.close)
     name = f"{keys.origin.split('/')[1][:32]}.sqlite"
     guard = Guard((state or state_folder()) / "guards" / name)
-    _close_with_command(guard.close)
+    close_with_command(guard.close)
     tsas, certificates = make_tsas(vault, clock)
     development = vault.config.development
     interval = 0 if development else vault.config.minimum_interval_seconds
-    attempts = None if development else open_attempts(vault)
     alone = None if development else offline()
     capture = Capture(store, (*certificates, *read_roots()), clock=clock, offline=alone)
     stamper = Stamper(
@@ -182,9 +226,40 @@ def _join(
     )
     # Opening may sign what a crash left unsigned: like every writing it wants its turn.
     with vault.turn():
-        ledger = LocalLedger(store, guard, keys, stamper, certificates, capture)
-    anchorer = Anchorer(vault, ledger, clock=clock, random_bytes=secrets.token_bytes)
-    return Tally(vault, ledger, anchorer, ledger.closed, attempts)
+        return LocalLedger(store, guard, keys, stamper, certificates, capture)
+
+
+def ledger_keys(folder: Path) -> LedgerKeys:
+    """The private keys of the embedded ledger in ``folder``, with the name they give it."""
+    ed25519, ml_dsa_44 = load_ledger_keys(folder / "keys.pem")
+    raw = (ed25519.public_key().public_bytes_raw(), ml_dsa_44.public_key().public_bytes_raw())
+    return LedgerKeys(self_certifying_origin(*raw), ed25519, ml_dsa_44)
+
+
+def is_restored(folder: Path) -> bool:
+    """Whether the ledger in ``folder`` came out of a backup: it has no keys to sign with."""
+    return (folder / VKEYS).exists() and not (folder / "keys.pem").exists()
+
+
+def open_closed(
+    vault: Vault, folder: Path, clock: Clock, successor: str | None = None
+) -> ClosedLedger:
+    """The closed ledger in ``folder``, to read; ``successor``: the origin of what followed it."""
+    content = read_limited(folder / VKEYS, MAX_VKEYS_BYTES)
+    try:
+        keys = [parse_vkey(line) for line in content.decode("ascii").splitlines()]
+    except UnicodeDecodeError as error:
+        raise MalformedError(f"{folder / VKEYS} is no list of keys") from error
+    store = SqliteStore(folder / "store.sqlite", create=False)
+    close_with_command(store.close)
+    _, certificates = make_tsas(vault, clock)
+    capture = Capture(store, (*certificates, *read_roots()), clock=clock, offline=offline())
+    if successor is None:
+        text = "this vault was restored: its ledger is never continued"
+        closed = ConflictError(text, hint="tally vault successor")
+    else:
+        closed = ConflictError(f"this ledger was closed, and is followed by {successor}")
+    return ClosedLedger(store, keys, capture, closed)
 
 
 def open_attempts(vault: Vault) -> Attempts | None:
@@ -193,11 +268,11 @@ def open_attempts(vault: Vault) -> Attempts | None:
         attempts = Attempts(vault.folder / "ledger" / "attempts.sqlite")
     except LedgerError:
         return None
-    _close_with_command(attempts.close)
+    close_with_command(attempts.close)
     return attempts
 
 
-def _close_with_command(close: Callable[[], None]) -> None:
+def close_with_command(close: Callable[[], None]) -> None:
     """Have ``close`` called when the command ends, if this is one."""
     context = click.get_current_context(silent=True)
     if context is not None:

@@ -4,6 +4,7 @@ import click
 
 from cli.output import UsageError
 from cli.recovery import recovery
+from cli.successor import successor
 
 
 @click.group(invoke_without_command=True)
@@ -15,3 +16,4 @@ def vault(context: click.Context) -> None:
 
 
 vault.add_command(recovery)
+vault.add_command(successor)

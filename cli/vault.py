@@ -1,7 +1,7 @@
 """``tally init``, ``status``, ``log``, ``show``: the vault and what is in it."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -132,8 +132,8 @@ def status(path: str | None, vault: str | None, as_json: bool) -> int:
     tally = open_to_read(vault_folder(vault))
     queued = [record.number for record in tally.vault.records.queued()]
     checkpoint = checkpoint_of(tally.ledger.checkpoint())
-    stamps, records = tally.ledger.stamps(), tally.vault.records.all()
-    newest = {stamp.tsa: stamp for stamp in stamps}
+    stamps, records = tally.stamps(), tally.vault.records.all()
+    newest = {stamp.tsa: stamp for stamp in stamps[None]}
     stamped = {name: stamp.size for name, stamp in newest.items()}
     material = {name: _captured(tally, stamp) for name, stamp in sorted(newest.items())}
     states = tsa_states(tally.vault.config, tally.attempts)
@@ -199,10 +199,11 @@ def _numbers(numbers: list[int]) -> str:
     return f"record {shown}" + (f" and {len(numbers) - 20} more" if len(numbers) > 20 else "")
 
 
-def _tsas_of(record: StoredRecord, stamps: Sequence[Stamp]) -> tuple[str, ...]:
+def _tsas_of(record: StoredRecord, stamps: Mapping[str | None, Sequence[Stamp]]) -> tuple[str, ...]:
     if record.index is None:
         return ()
-    return first_stamps(record.entry, record.index, stamps).tsas
+    own = stamps.get(record.ledger, stamps[None])
+    return first_stamps(record.entry, record.index, own).tsas
 
 
 def _changes(tally: Tally, path: Path) -> dict[str, list[str]]:
@@ -274,7 +275,7 @@ def log(notebook: str | None, vault: str | None, as_json: bool) -> int:
     tally = open_to_read(vault_folder(vault))
     if notebook is not None:
         check_notebook(tally.vault, notebook)
-    records, stamps = tally.vault.records.all(notebook), tally.ledger.stamps()
+    records, stamps = tally.vault.records.all(notebook), tally.stamps()
     if as_json:
         print_json({"records": [_row(tally, record, stamps) for record in records]})
         return EXIT_DONE
@@ -293,7 +294,7 @@ def log(notebook: str | None, vault: str | None, as_json: bool) -> int:
 
 
 def _row(
-    tally: Tally, record: StoredRecord, stamps: Sequence[Stamp]
+    tally: Tally, record: StoredRecord, stamps: Mapping[str | None, Sequence[Stamp]]
 ) -> dict[str, Any]:  # Any: a JSON document
     tsas = _tsas_of(record, stamps)
     if record.index is None:
@@ -329,7 +330,7 @@ def show(record: str, with_files: bool, vault: str | None, as_json: bool) -> int
     tally = open_to_read(vault_folder(vault))
     stored = tally.vault.records.find(record)
     parsed = parse_record(stored.sdjwt)
-    value = _row(tally, stored, tally.ledger.stamps()) | {
+    value = _row(tally, stored, tally.stamps()) | {
         "chain": stored.chain,
         "claims": dict(parsed.claims),
         "carrier": dict(parsed.carrier),

@@ -39,10 +39,11 @@ ORDER: Mapping[str, str] = {
     "ledger/operator": (
         "store/protocol store/memory store/sqlite"
         " guard repeats sequencer second_reader attempts tsa devtsa devserver stamper sources"
-        " capture local"
+        " capture closed local"
     ),
     "ledger/holder": (
-        "config schema records captures manifests originals kept vault receipts anchoring"
+        "config schema records captures manifests originals kept successions vault receipts"
+        " segments anchoring"
         " by_hand readme bundling"
     ),
 }

@@ -19,12 +19,13 @@ from pathlib import Path
 
 from ledger import __version__
 from ledger.doors.carrier import FileCarrier, FolderCarrier
-from ledger.doors.client import Ledger, StampReport
+from ledger.doors.client import Ledger, Stamp, StampReport
 from ledger.doors.pieces import choose_scheme, read_parts
 from ledger.errors import MalformedError
 from ledger.holder.captures import Capture
 from ledger.holder.receipts import newest_tokens, token_digest
 from ledger.holder.records import StoredRecord
+from ledger.holder.successions import SUCCESSIONS, Succession
 from ledger.holder.vault import Vault
 from ledger.record.claims import check_claim, format_time
 from ledger.record.manifest import FileEntry, make_lines
@@ -135,6 +136,33 @@ class Anchorer:
         with self._vault.turn():
             self._vault.records.add_cover(cover_entry(secret), secret)
 
+    def announce(self, closed: Succession, earlier: Sequence[Stamp]) -> None:
+        """Record which ledger this one follows, unless it is recorded; and cover its first entry.
+
+        ``earlier``: the closed ledger's stamps.
+        """
+        secret, now = self._random_bytes(32), self._clock()
+        predecessor: dict[str, JsonValue] = {
+            "origin": closed.origin,
+            "size": closed.size,
+            "root": closed.root.hex(),
+        }
+        claims: dict[str, JsonValue] = {
+            "kind": "successor",
+            "trigger": "automatic",
+            "notebook": SUCCESSIONS,
+            "captured_time": format_time(now),
+            "predecessor": predecessor,
+        }
+        with self._vault.turn():
+            head = self._vault.records.head(SUCCESSIONS)
+            if head is not None and head.chain == self._vault.records.chain_of(SUCCESSIONS):
+                return
+            self._vault.records.add_cover(cover_entry(secret), secret)
+            # If we die here, the next call adds one more cover.
+            capture = Capture(now, SUCCESSIONS, claims, {}, None, closed.root.hex(), None)
+            self._issue(capture, None, earlier)
+
     def send(self) -> int:
         """Send what the ledger has not acknowledged, in order; how many there were."""
         with self._vault.turn():
@@ -237,22 +265,34 @@ class Anchorer:
         path = str(carrier.path)
         return Capture(now, wish.notebook, claims, carrier_claims, path, content, manifest)
 
-    def _issue(self, capture: Capture, previous: StoredRecord | None) -> StoredRecord:
-        """Sign ``capture`` as the next record of its notebook; ``previous``: what it revises."""
+    def _issue(
+        self, capture: Capture, previous: StoredRecord | None, earlier: Sequence[Stamp] = ()
+    ) -> StoredRecord:
+        """Sign ``capture`` as the next record of its notebook; ``previous``: what it revises.
+
+        ``earlier``: stamps of a ledger before this one, that bound it while this one has none.
+        """
         notebook = capture.notebook
         head = self._vault.records.head(notebook)
         chain = self._vault.records.chain_of(notebook) or self._random_bytes(16).hex()
-        seq = 1 if head is None else head.seq + 1
+        # After a succession the notebook goes on as a new chain that names the old one's head.
+        before = None if head is None or head.chain == chain else head
+        last = head if before is None else None
+        seq = 1 if last is None else last.seq + 1
         claims: dict[str, JsonValue] = {
-            "link": {"chain": chain, "seq": seq, "prev": head.entry.hex() if head else None},
+            "link": {"chain": chain, "seq": seq, "prev": last.entry.hex() if last else None},
             **capture.claims,
             "ledger": self._ledger.origin,
         }
-        tokens = newest_tokens(self._ledger.stamps())
+        tokens = newest_tokens(self._ledger.stamps() or earlier)
         if tokens:
             claims["not_before"] = [token_digest(token) for token in tokens.values()]
-        if previous is not None:
-            claims["refs"] = [{"rel": "wasRevisionOf", "entry": previous.entry.hex()}]
+        named = (("wasRevisionOf", previous), ("continues", before))
+        refs: list[JsonValue] = [
+            {"rel": rel, "entry": one.entry.hex()} for rel, one in named if one is not None
+        ]
+        if refs:
+            claims["refs"] = refs
         try:
             sdjwt = issue_record(
                 claims, capture.carrier, self._vault.signing_key, self._random_bytes

@@ -23,6 +23,7 @@ from ledger.holder.receipts import (
     token_digest,
 )
 from ledger.holder.records import StoredRecord
+from ledger.holder.segments import check_one_chain, check_one_ledger
 from ledger.holder.vault import Vault
 from ledger.proof.bundle import README, VKEYS, Bundle, Digest, make_index, place_of
 from ledger.proof.revocation import choose_answers, format_answer, issuers_above
@@ -102,8 +103,9 @@ class Bundler:
         ``only``: from the first chosen one on, instead of from the beginning. NotFoundError for a
         claim or file no chosen record has; ConflictError for a record not in the ledger yet.
         """
-        _check_one_notebook(chosen)
+        check_one_chain(chosen)
         records = self._chain(chosen, only)
+        check_one_ledger(records, chosen, self._ledger.origin)
         numbers = {record.number for record in chosen}
         plan = Plan(Bundle({}, {}), self._sources, [])
         self._check_names(chosen, choice)
@@ -293,15 +295,6 @@ class Bundler:
                     self._files |= [format_certificate(der)]
                 for one in () if root else choose_answers(der, answers, token.gen_time):
                     self._files |= [format_answer(one.kind, one.der)]
-
-
-def _check_one_notebook(chosen: Sequence[StoredRecord]) -> None:
-    if not chosen:
-        raise NotFoundError("no record to bundle", hint="`tally anchor` makes one")
-    if len({record.notebook for record in chosen}) > 1:
-        raise MalformedError(
-            "the records are of several notebooks", hint="make one bundle for each notebook"
-        )
 
 
 def _expand(names: Collection[str], have: Collection[str]) -> set[str]:

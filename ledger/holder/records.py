@@ -144,8 +144,12 @@ class Records:
         return found[0] if found else None
 
     def queued(self) -> tuple[StoredRecord, ...]:
-        """Records the ledger has not acknowledged yet, oldest first."""
-        return self._select("WHERE idx IS NULL ORDER BY number", ())
+        """Records the ledger has not acknowledged yet, oldest first.
+
+        Before them what says which ledger this one follows: it is the first record in it.
+        """
+        order = "ORDER BY (kind = 'successor' AND seq = 1) DESC, number"
+        return self._select(f"WHERE idx IS NULL {order}", ())
 
     def queued_numbers(self) -> tuple[int, ...]:
         """The numbers of the records that ``queued`` gives."""

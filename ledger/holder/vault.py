@@ -6,6 +6,7 @@
     manifests/<root>    every line of a folder's manifest, one a line
     originals/          kept carriers, encrypted
     ledger/             the embedded ledger, if there is one
+    ledgers/<n>/        its successors
 
 Losing it loses the proof: the ledger alone says nothing. Every writer takes a turn.
 """
@@ -26,6 +27,7 @@ from ledger.holder.manifests import Manifests
 from ledger.holder.originals import Originals
 from ledger.holder.records import Records
 from ledger.holder.schema import asking, migrate
+from ledger.holder.successions import Successions
 
 SETTINGS = "tallystick.toml"
 UNFINISHED = "unfinished-init"
@@ -56,6 +58,7 @@ class Vault:
         self.captures = Captures(self.database)
         self.manifests = Manifests(folder / "manifests")
         self.originals = Originals(folder / "originals", self.identity_path, config.recovery)
+        self.successions = Successions(self.database)
         self.kept = Kept(self.database, self.originals)
 
     def close(self) -> None:
@@ -71,6 +74,11 @@ class Vault:
     def identity_path(self) -> Path:
         """The age identity that kept carriers are encrypted to."""
         return self.folder / "keys" / "identity.txt"
+
+    @property
+    def ledger_folder(self) -> Path:
+        """Where the embedded ledger is that is anchored in."""
+        return self.folder / self.successions.folder()
 
     def turn(self) -> AbstractContextManager[None]:
         """Hold the vault's turn; other processes wait up to 30 s, then UnavailableError."""

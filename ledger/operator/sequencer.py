@@ -51,7 +51,7 @@ READ_ENTRIES = 1 << 16
 
 NEVER_CONTINUED = (
     "a restored, copied or moved ledger is never continued: keep it as it is for its proofs, "
-    "and open a successor with new keys"
+    "and open a successor with new keys (tally vault successor)"
 )
 
 

@@ -230,6 +230,7 @@ CLAIMS: Final[Mapping[str, Shape]] = {
         },
     ),
     "ledger": _origin,
+    "predecessor": _members({"origin": _origin, "size": _integer(0), "root": _hex(32)}, {}),
     "certificate": _certificate,
     "note": _text(MAX_NOTE_BYTES),
 }

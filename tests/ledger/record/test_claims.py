@@ -49,6 +49,7 @@ GOOD: dict[str, list[Any]] = {
     "environment": [{"tool": "t"}, {"clock_offset_ms": -5, "tool_sha256": H32, "os": "o"}],
     "ledger": ["example.org/log", "tallystick/" + H32],
     "key": ["A" * 43, "_-9z" + "Q" * 39],
+    "predecessor": [{"origin": "tallystick/" + H32, "size": 0, "root": H32}],
     "certificate": ["MAA="],
     "note": ["n", "n" * MAX_NOTE_BYTES],
 }
@@ -113,6 +114,13 @@ BAD: dict[str, list[Any]] = {
     "environment": [{}, {"tool": 1}, {"tool_sha256": H64}, {"clock_offset_ms": "5"}, {"home": "h"}],
     "ledger": ["", "a b", "a+b", "a\nb", "a\u3000b", 1],
     "key": ["A" * 42, "A" * 44, "A" * 42 + "B", "A" * 42 + "=", "+" * 42 + "A", 1, ["A" * 43]],
+    "predecessor": [
+        {},
+        {"origin": "l.example", "size": 5},
+        {"origin": "l example", "size": 5, "root": H32},
+        {"origin": "l.example", "size": -1, "root": H32},
+        {"origin": "l.example", "size": 5, "root": H64},
+    ],
     "certificate": ["", "MAA", "MAB=", "M-A=", 1, "A" * (MAX_CERTIFICATE_BYTES + 4)],
     "note": ["", "n" * (MAX_NOTE_BYTES + 1), []],
 }
