@@ -76,8 +76,9 @@ class Tally:
 
     def stamps(self) -> Mapping[str | None, Sequence[Stamp]]:
         """The stamps of every ledger by origin; under None, of the one anchored in."""
-        ledgers: dict[str | None, Ledger] = {None: self.ledger, **self.earlier}
-        return {origin: ledger.stamps() for origin, ledger in ledgers.items()}
+        stamps: dict[str | None, Sequence[Stamp]] = {None: self.ledger.stamps()}
+        stamps.update((origin, ledger.stamps()) for origin, ledger in self.earlier.items())
+        return stamps
 
 
 def now() -> datetime:
