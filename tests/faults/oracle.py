@@ -17,7 +17,7 @@ from ledger.errors import LedgerError
 from ledger.holder.originals import Originals
 from ledger.operator.sequencer import LedgerKeys
 from ledger.record.chain import check_chain
-from ledger.record.manifest import lines_root, parse_line
+from ledger.record.manifest import parse_line
 from ledger.record.record import Record, check_record, parse_record
 from ledger.timestamp.token import check_token, parse_token
 from ledger.tlog.checkpoint import check_signatures, parse_checkpoint, self_certifying_origin
@@ -169,7 +169,8 @@ def restore(place: Place, records: Iterable[tuple[Record, Any]]) -> None:
             continue
         text = (place.vault / "manifests" / manifest).read_text("ascii")
         lines = text.removesuffix("\n").split("\n")
-        must(lines_root(lines)[0].hex() == manifest, "a manifest is not that of its record")
+        root = root_of_leaves([leaf_hash(line.encode("ascii")) for line in lines])
+        must(root.hex() == manifest, "a manifest is not that of its record")
         wanted |= {parse_line(line).sha256.hex() for line in lines}
     for digest in wanted:
         target = place.folder / "restored"
