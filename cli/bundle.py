@@ -96,6 +96,7 @@ def _json(plan: Plan, output: str | None) -> dict[str, Any]:  # Any: a JSON docu
         "shown": [{"record": s.record, "what": s.what, "value": s.value} for s in plan.shown],
         "withheld": plan.withheld,
         "unstamped": plan.unstamped,
+        "unlinked": [list(pair) for pair in plan.unlinked],
         "files": sorted([*plan.bundle.files, *plan.bundle.carriers]),
     }
 
@@ -111,6 +112,8 @@ def _tell(plan: Plan) -> None:
     if not any(shown.what.startswith("carrier") for shown in plan.shown):
         talk("no carrier is disclosed: the bundle proves records, and no file can be held to it")
         hint("--disclose carrier, or --file PATH for one file of a folder")
+    for old, new in plan.unlinked:
+        talk(f"that tree {old} grew into {new} is not shown: the ledger cannot be read")
     for number in plan.unstamped:
         talk(f"record {number} has too few stamps yet: its time will be unchecked")
         hint("tally sync")

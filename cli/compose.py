@@ -13,12 +13,13 @@ import click
 import platformdirs
 
 from cli.output import hint, talk
-from ledger.doors.client import Ledger, Stamp, StampReport
+from ledger.doors.client import Ledger, StampReport
 from ledger.doors.files import read_limited, write_durably
 from ledger.doors.keys import load_ledger_keys, make_ledger_keys
 from ledger.errors import ConflictError, LedgerError, MalformedError, NotFoundError
 from ledger.holder.anchoring import Anchorer
 from ledger.holder.config import Config, TsaSetting
+from ledger.holder.kept_ledger import LEDGER_LOST, KeptLedger
 from ledger.holder.records import StoredRecord
 from ledger.holder.vault import Vault, begin_vault, finish_vault, open_vault
 from ledger.operator.attempts import Attempts
@@ -73,12 +74,6 @@ class Tally:
     def ledger_of(self, record: StoredRecord) -> Ledger:
         """The ledger that has ``record``: the one anchored in, or one closed before."""
         return self.earlier.get(record.ledger or "", self.ledger)
-
-    def stamps(self) -> Mapping[str | None, Sequence[Stamp]]:
-        """The stamps of every ledger by origin; under None, of the one anchored in."""
-        stamps: dict[str | None, Sequence[Stamp]] = {None: self.ledger.stamps()}
-        stamps.update((origin, ledger.stamps()) for origin, ledger in self.earlier.items())
-        return stamps
 
 
 def now() -> datetime:
@@ -135,14 +130,14 @@ def open_tally(
     A ledger that must not be continued (``Tally.closed``) can be read, unless for ``writing``.
     ``wait_seconds``: the longest wait for TSAs, as in ``Stamper``.
     """
-    tally = _join(open_vault(folder), clock, None, wait_seconds)
+    tally = _join(open_vault(folder), clock, None, wait_seconds, create=False)
     if writing and tally.closed is not None:
         raise tally.closed
     successions = tally.vault.successions.all()
     if writing and successions:
         # Left undone if a `tally vault successor` died.
         closed = successions[-1]
-        tally.anchorer.announce(closed, tally.earlier[closed.origin].stamps())
+        tally.anchorer.announce(closed, tally.earlier[closed.origin])
     return tally
 
 
@@ -152,7 +147,7 @@ def open_to_read(folder: Path) -> Tally:
     Pending stamps get one try of ``SPARE_SECONDS`` at most. Not in a development vault: its TSAs
     are always there, and have stamped whatever they were asked to.
     """
-    tally = open_tally(folder, wait_seconds=SPARE_SECONDS)
+    tally = _open_or_kept(folder)
     if tally.closed is not None:
         talk(f"the ledger is closed, and can only be read: {tally.closed}")
         if tally.closed.hint:
@@ -160,8 +155,24 @@ def open_to_read(folder: Path) -> Tally:
     elif not tally.vault.config.development:
         # The command is for something else: what goes wrong here is tried again.
         with contextlib.suppress(LedgerError):
-            return replace(tally, tried=tally.ledger.stamp())
+            return replace(tally, tried=tally.anchorer.stamp())
     return tally
+
+
+def _open_or_kept(folder: Path) -> Tally:
+    """``open_tally``; over the vault's receipts if the ledger itself cannot be read."""
+    try:
+        return open_tally(folder, wait_seconds=SPARE_SECONDS)
+    except LedgerError as error:
+        fault = error
+    vault = open_vault(folder)
+    close_with_command(vault.close)
+    # That another process has its turn is no fault of the ledger's: waiting for it tells.
+    with vault.turn():
+        ledger = KeptLedger(vault.receipts, fault)
+    anchorer = Anchorer(vault, ledger, clock=now, random_bytes=secrets.token_bytes)
+    text = f"{fault}; what is told is from the receipts in the vault"
+    return Tally(vault, ledger, anchorer, ConflictError(text, hint=LEDGER_LOST))
 
 
 def offline() -> str | None:
@@ -171,7 +182,12 @@ def offline() -> str | None:
 
 
 def _join(
-    vault: Vault, clock: Clock, state: Path | None, wait_seconds: float = WAIT_SECONDS
+    vault: Vault,
+    clock: Clock,
+    state: Path | None,
+    wait_seconds: float = WAIT_SECONDS,
+    *,
+    create: bool = True,
 ) -> Tally:
     close_with_command(vault.close)
     earlier = {
@@ -184,7 +200,7 @@ def _join(
     if is_restored(folder):
         ledger = open_closed(vault, folder, clock)
     else:
-        ledger = open_ledger(vault, folder, clock, state, attempts, wait_seconds)
+        ledger = open_ledger(vault, folder, clock, state, attempts, wait_seconds, create=create)
     anchorer = Anchorer(vault, ledger, clock=clock, random_bytes=secrets.token_bytes)
     return Tally(vault, ledger, anchorer, ledger.closed, attempts, earlier=earlier)
 
@@ -196,10 +212,15 @@ def open_ledger(
     state: Path | None = None,
     attempts: Attempts | None = None,
     wait_seconds: float = WAIT_SECONDS,
+    *,
+    create: bool = True,
 ) -> LocalLedger:
-    """The embedded ledger in ``folder`` with its guard; closed if it must not be continued."""
+    """The embedded ledger in ``folder`` with its guard; closed if it must not be continued.
+
+    ``create``: make its store if there is none; else NotFoundError.
+    """
     keys = ledger_keys(folder)
-    store = SqliteStore(folder / "store.sqlite")
+    store = SqliteStore(folder / "store.sqlite", create=create)
     close_with_command(store.close)
     name = f"{keys.origin.split('/')[1][:32]}.sqlite"
     guard = Guard((state or state_folder()) / "guards" / name)

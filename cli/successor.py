@@ -35,7 +35,7 @@ from ledger.doors.client import Ledger, StampReport
 from ledger.doors.files import write_durably
 from ledger.doors.keys import make_ledger_keys
 from ledger.errors import ConflictError, VerificationError
-from ledger.holder.receipts import checkpoint_of
+from ledger.holder.prover import checkpoint_of
 from ledger.holder.successions import SUCCESSIONS, Succession
 from ledger.record.claims import format_time
 from ledger.tlog.checkpoint import check_signatures

@@ -1,7 +1,7 @@
-"""``tally init``, ``status``, ``log``, ``show``: the vault and what is in it."""
+"""``tally init``, ``status``: a vault is made, and what in it waits or has changed."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,6 @@ import click
 from cli.compose import (
     DEVELOPMENT_TRUST,
     Tally,
-    check_notebook,
     make_tally,
     now,
     open_to_read,
@@ -22,7 +21,6 @@ from cli.output import (
     EXIT_DONE,
     EXIT_INCOMPLETE,
     UsageError,
-    format_size,
     hint,
     json_option,
     print_json,
@@ -37,11 +35,10 @@ from ledger.doors.client import Stamp
 from ledger.errors import ConflictError, MalformedError, NotFoundError
 from ledger.holder.anchoring import content_of
 from ledger.holder.config import PROFILES, Config, TsaSetting, cn_config
-from ledger.holder.receipts import checkpoint_of, first_stamps
+from ledger.holder.prover import checkpoint_of
 from ledger.holder.records import StoredRecord
 from ledger.proof.revocation import find_captured
 from ledger.record.manifest import FileEntry, parse_line
-from ledger.record.record import parse_record
 from ledger.report.timestamp import say_captured
 
 
@@ -130,26 +127,21 @@ def status(path: str | None, vault: str | None, as_json: bool) -> int:
     Exit 3 while something is queued, pending or changed.
     """
     tally = open_to_read(vault_folder(vault))
-    queued = [record.number for record in tally.vault.records.queued()]
+    queued = tally.vault.records.queued_numbers()
     checkpoint = checkpoint_of(tally.ledger.checkpoint())
-    stamps, records = tally.stamps(), tally.vault.records.all()
-    newest = {stamp.tsa: stamp for stamp in stamps[None]}
+    newest = {one.tsa: one for one in tally.vault.receipts.newest_stamps(checkpoint.origin)}
     stamped = {name: stamp.size for name, stamp in newest.items()}
     material = {name: _captured(tally, stamp) for name, stamp in sorted(newest.items())}
     states = tsa_states(tally.vault.config, tally.attempts)
-    waiting = [
-        record.number
-        for record in records
-        if record.index is not None and len(_tsas_of(record, stamps)) < tally.vault.config.wanted
-    ]
+    waiting = tally.vault.receipts.lacking(checkpoint.origin, tally.vault.config.wanted)
     value: dict[str, Any] = {  # Any: a JSON document
         "vault": str(tally.vault.folder),
         "ledger": checkpoint.origin,
         "closed": None if tally.closed is None else str(tally.closed),
         "entries": checkpoint.size,
-        "records": len(records),
-        "queued": queued,
-        "stamps_pending": waiting,
+        "records": tally.vault.records.count(),
+        "queued": [*queued],
+        "stamps_pending": [*waiting],
         "last_stamped_size": stamped,
         "revocation": {name: [word, *lacking] for name, (word, lacking) in material.items()},
         "waits_for": pending_words(tally.tried),
@@ -192,18 +184,11 @@ def _captured(tally: Tally, stamp: Stamp) -> tuple[str, tuple[str, ...]]:
     return say_captured(found)
 
 
-def _numbers(numbers: list[int]) -> str:
+def _numbers(numbers: Sequence[int]) -> str:
     if not numbers:
         return "nothing"
     shown = ", ".join(map(str, numbers[:20]))
     return f"record {shown}" + (f" and {len(numbers) - 20} more" if len(numbers) > 20 else "")
-
-
-def _tsas_of(record: StoredRecord, stamps: Mapping[str | None, Sequence[Stamp]]) -> tuple[str, ...]:
-    if record.index is None:
-        return ()
-    own = stamps.get(record.ledger, stamps[None])
-    return first_stamps(record.entry, record.index, own).tsas
 
 
 def _changes(tally: Tally, path: Path) -> dict[str, list[str]]:
@@ -264,105 +249,3 @@ def _by_name(carrier: FileCarrier | FolderCarrier, inside: str) -> dict[str, Fil
 
 def _differ(one: FileEntry, other: FileEntry) -> bool:
     return (one.sha256, one.skipped) != (other.sha256, other.skipped)
-
-
-@click.command()
-@click.option("--notebook", help="Only this notebook.")
-@vault_option
-@json_option
-def log(notebook: str | None, vault: str | None, as_json: bool) -> int:
-    """The records, newest last: number, place in the notebook, time, what, where it stands."""
-    tally = open_to_read(vault_folder(vault))
-    if notebook is not None:
-        check_notebook(tally.vault, notebook)
-    records, stamps = tally.vault.records.all(notebook), tally.stamps()
-    if as_json:
-        print_json({"records": [_row(tally, record, stamps) for record in records]})
-        return EXIT_DONE
-    for record in records:
-        row = _row(tally, record, stamps)
-        what = " ".join(filter(None, [record.kind, record.stage]))
-        title = record.title or record.label or (Path(record.path).name if record.path else "")
-        place = f"{record.notebook}/{record.seq}"
-        result(
-            f"{record.number:>4}  {place:16} {record.created}  {what:24} {title}  {row['state']}"
-        )
-    if not records:
-        talk("no records yet")
-        hint("tally anchor FOLDER")
-    return EXIT_DONE
-
-
-def _row(
-    tally: Tally, record: StoredRecord, stamps: Mapping[str | None, Sequence[Stamp]]
-) -> dict[str, Any]:  # Any: a JSON document
-    tsas = _tsas_of(record, stamps)
-    if record.index is None:
-        state = "queued"
-    elif len(tsas) < tally.vault.config.wanted:
-        state = f"entry {record.index}, {len(tsas)} of {tally.vault.config.wanted} stamps"
-    else:
-        state = f"entry {record.index}, stamped by {', '.join(tsas)}"
-    return {
-        "number": record.number,
-        "entry": record.entry.hex(),
-        "notebook": record.notebook,
-        "seq": record.seq,
-        "created": record.created,
-        "kind": record.kind,
-        "stage": record.stage,
-        "title": record.title,
-        "label": record.label,
-        "path": record.path,
-        "index": record.index,
-        "stamps": list(tsas),
-        "state": state,
-    }
-
-
-@click.command()
-@click.argument("record")
-@click.option("--files", "with_files", is_flag=True, help="List every file of a folder.")
-@vault_option
-@json_option
-def show(record: str, with_files: bool, vault: str | None, as_json: bool) -> int:
-    """One RECORD (number or entry): every claim in it, for your own eyes."""
-    tally = open_to_read(vault_folder(vault))
-    stored = tally.vault.records.find(record)
-    parsed = parse_record(stored.sdjwt)
-    value = _row(tally, stored, tally.stamps()) | {
-        "chain": stored.chain,
-        "claims": dict(parsed.claims),
-        "carrier": dict(parsed.carrier),
-        "key": parsed.thumbprint,
-    }
-    files: list[FileEntry] = []
-    if stored.manifest is not None:
-        files = [parse_line(line) for line in tally.vault.manifests.read(stored.manifest)]
-    if as_json:
-        value["files"] = [_file_json(entry) for entry in files]
-        print_json(value)
-        return EXIT_DONE
-    result(f"record   {stored.number}, {stored.notebook}/{stored.seq}, {value['state']}")
-    result(f"entry    {stored.entry.hex()}")
-    result(f"key      {parsed.thumbprint}")
-    for name, claim in [*parsed.claims.items()]:
-        result(f"{name:15} {claim}")
-    for name, claim in parsed.carrier.items():
-        result(f"carrier.{name:12} {claim}")
-    for entry in files if with_files else files[:10]:
-        tail = f"skipped: {entry.skipped}" if entry.skipped else entry.sha256.hex()
-        result(f"  {entry.path}  {format_size(entry.size)}  {tail}")
-    if len(files) > 10 and not with_files:
-        result(f"  … and {len(files) - 10} more (--files)")
-    return EXIT_DONE
-
-
-def _file_json(entry: FileEntry) -> dict[str, Any]:  # Any: a JSON document
-    return {
-        "path": entry.path,
-        "size": entry.size,
-        "sha256": entry.sha256.hex(),
-        "sm3": None if entry.sm3 is None else entry.sm3.hex(),
-        "skipped": entry.skipped,
-    }

@@ -19,11 +19,10 @@ from pathlib import Path
 
 from ledger import __version__
 from ledger.doors.carrier import FileCarrier, FolderCarrier
-from ledger.doors.client import Ledger, Stamp, StampReport
+from ledger.doors.client import Ledger, StampReport
 from ledger.doors.pieces import choose_scheme, read_parts
 from ledger.errors import MalformedError
 from ledger.holder.captures import Capture
-from ledger.holder.receipts import newest_tokens, token_digest
 from ledger.holder.records import StoredRecord
 from ledger.holder.successions import SUCCESSIONS, Succession
 from ledger.holder.vault import Vault
@@ -136,10 +135,10 @@ class Anchorer:
         with self._vault.turn():
             self._vault.records.add_cover(cover_entry(secret), secret)
 
-    def announce(self, closed: Succession, earlier: Sequence[Stamp]) -> None:
+    def announce(self, closed: Succession, earlier: Ledger) -> None:
         """Record which ledger this one follows, unless it is recorded; and cover its first entry.
 
-        ``earlier``: the closed ledger's stamps.
+        ``earlier``: the closed ledger. Its last receipts are kept.
         """
         secret, now = self._random_bytes(32), self._clock()
         predecessor: dict[str, JsonValue] = {
@@ -155,13 +154,14 @@ class Anchorer:
             "predecessor": predecessor,
         }
         with self._vault.turn():
+            self._vault.receipts.keep(earlier, self._vault.config.wanted)
             head = self._vault.records.head(SUCCESSIONS)
             if head is not None and head.chain == self._vault.records.chain_of(SUCCESSIONS):
                 return
             self._vault.records.add_cover(cover_entry(secret), secret)
             # If we die here, the next call adds one more cover.
             capture = Capture(now, SUCCESSIONS, claims, {}, None, closed.root.hex(), None)
-            self._issue(capture, None, earlier)
+            self._issue(capture, None)
 
     def send(self) -> int:
         """Send what the ledger has not acknowledged, in order; how many there were."""
@@ -178,9 +178,14 @@ class Anchorer:
             return len(waiting)
 
     def stamp(self) -> StampReport | None:
-        """Ask the ledger for stamps over its newest checkpoint; None if it is empty."""
+        """Ask the ledger for stamps over its newest checkpoint, and keep the receipts they make.
+
+        None if the ledger is empty. If we die in between, the next stamp or bundle keeps them.
+        """
         with self._vault.turn():
-            return self._ledger.stamp()
+            report = self._ledger.stamp()
+            self._vault.receipts.keep(self._ledger, self._vault.config.wanted)
+            return report
 
     def _keep(
         self, carrier: FileCarrier | FolderCarrier, wish: Wish
@@ -265,13 +270,8 @@ class Anchorer:
         path = str(carrier.path)
         return Capture(now, wish.notebook, claims, carrier_claims, path, content, manifest)
 
-    def _issue(
-        self, capture: Capture, previous: StoredRecord | None, earlier: Sequence[Stamp] = ()
-    ) -> StoredRecord:
-        """Sign ``capture`` as the next record of its notebook; ``previous``: what it revises.
-
-        ``earlier``: stamps of a ledger before this one, that bound it while this one has none.
-        """
+    def _issue(self, capture: Capture, previous: StoredRecord | None) -> StoredRecord:
+        """Sign ``capture`` as the next record of its notebook; ``previous``: what it revises."""
         notebook = capture.notebook
         head = self._vault.records.head(notebook)
         chain = self._vault.records.chain_of(notebook) or self._random_bytes(16).hex()
@@ -284,9 +284,9 @@ class Anchorer:
             **capture.claims,
             "ledger": self._ledger.origin,
         }
-        tokens = newest_tokens(self._ledger.stamps() or earlier)
-        if tokens:
-            claims["not_before"] = [token_digest(token) for token in tokens.values()]
+        digests = self._vault.receipts.newest_digests()
+        if digests:
+            claims["not_before"] = [*digests]
         named = (("wasRevisionOf", previous), ("continues", before))
         refs: list[JsonValue] = [
             {"rel": rel, "entry": one.entry.hex()} for rel, one in named if one is not None

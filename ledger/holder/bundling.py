@@ -12,16 +12,17 @@ from itertools import pairwise
 from pathlib import Path
 
 from ledger.doors.carrier import FileCarrier, read_carrier
-from ledger.doors.client import Ledger
-from ledger.errors import ConflictError, LedgerError, MalformedError, NotFoundError
-from ledger.holder.readme import format_readme
-from ledger.holder.receipts import (
-    Prover,
-    Receipt,
-    checkpoint_of,
-    first_stamps,
-    token_digest,
+from ledger.doors.client import Ledger, Stamp
+from ledger.errors import (
+    ConflictError,
+    LedgerError,
+    MalformedError,
+    NotFoundError,
+    UnavailableError,
 )
+from ledger.holder.kept_ledger import LEDGER_LOST
+from ledger.holder.prover import Prover, checkpoint_of
+from ledger.holder.readme import format_readme
 from ledger.holder.records import StoredRecord
 from ledger.holder.segments import check_one_chain, check_one_ledger
 from ledger.holder.vault import Vault
@@ -35,6 +36,7 @@ from ledger.record.shown import ShownLine, show_lines
 from ledger.timestamp.der import load_certificate
 from ledger.timestamp.token import parse_token
 from ledger.tlog.note import format_vkey
+from ledger.tlog.proof import ProofFile, format_proof_file
 
 ALWAYS = ("link", "not_before")
 """Opened in every chosen record: its place in the chain, and its lower bound."""
@@ -69,7 +71,8 @@ class Plan:
     """A bundle before it is written. ``sources``: the file behind each carrier path.
 
     ``withheld``: records of the chain that show only their link; ``unstamped``: records with fewer
-    stamps than the vault wants.
+    stamps than the vault wants; ``unlinked``: pairs of tree sizes whose consistency nobody can
+    prove here, since the ledger cannot be read.
     """
 
     bundle: Bundle
@@ -77,6 +80,7 @@ class Plan:
     shown: list[Shown]
     withheld: list[int] = field(default_factory=list)
     unstamped: list[int] = field(default_factory=list)
+    unlinked: list[tuple[int, int]] = field(default_factory=list)
 
 
 class Bundler:
@@ -88,14 +92,10 @@ class Bundler:
         self._prover = Prover(ledger)
         self._work = work
         self._originals = vault.originals
-        self._stamps = ledger.stamps()
         self._files: dict[str, bytes] = {}
         self._carriers: dict[str, Digest] = {}
         self._sources: dict[str, Path] = {}
-        self._tokens = {
-            token_digest(token): token
-            for token in (parse_token(stamp.response).raw for stamp in self._stamps)
-        }
+        vault.receipts.keep(ledger, vault.config.wanted)
 
     def plan(self, chosen: Sequence[StoredRecord], choice: Choice, *, only: bool = False) -> Plan:
         """The bundle of ``chosen`` and of the records of their chain up to the last chosen one.
@@ -122,11 +122,11 @@ class Bundler:
                 self._write_record(record, ["link"])
                 plan.withheld.append(record.number)
             entries[f"records/{record.entry.hex()[:16]}.sd-jwt"] = record.entry
-            receipt = first_stamps(record.entry, record.index, self._stamps)
-            if len(receipt.tsas) < self._vault.config.wanted:
+            stamps = self._vault.receipts.first_stamps(self._ledger.origin, record.index)
+            if len(stamps) < self._vault.config.wanted:
                 plan.unstamped.append(record.number)
-            sizes |= self._prove(receipt)
-        self._write_log(sizes)
+            sizes |= self._prove(record, record.index, stamps)
+        plan.unlinked = self._write_log(sizes)
         self._add_material()
         self._files[README] = format_readme(self._files, entries)
         plan.bundle = make_index(Bundle(self._files, self._carriers), entries)
@@ -178,8 +178,8 @@ class Bundler:
             name = record.entry.hex()[:16]
             lines = [line for line, _ in files]
             self._files[f"manifests/{name}.lines"] = format_shown_lines(lines)
-        for digest in self._named(record, names):
-            self._files[f"stamps/not-before/{digest}.tst"] = self._tokens[digest]
+        for digest, token in self._named(record, names):
+            self._files[f"stamps/not-before/{digest}.tst"] = token
         if choice.carriers:
             self._add_carriers(record, names, [entry for _, entry in files], plan)
 
@@ -191,13 +191,14 @@ class Bundler:
         said = {name: str(value) for name, value in parsed.claims.items()}
         return said | {f"carrier.{name}": str(value) for name, value in parsed.carrier.items()}
 
-    def _named(self, record: StoredRecord, names: Collection[str]) -> list[str]:
-        """Token digests in the record's ``not_before``, of tokens that are still here."""
+    def _named(self, record: StoredRecord, names: Collection[str]) -> list[tuple[str, bytes]]:
+        """The record's ``not_before``: of the tokens that are still here, digest and bytes."""
         if "not_before" not in names:
             return []
         named = parse_record(record.sdjwt).claims["not_before"]
         digests = [str(digest) for digest in named] if isinstance(named, list) else []
-        return [digest for digest in digests if digest in self._tokens]
+        tokens = [(digest, self._vault.receipts.token(digest)) for digest in digests]
+        return [(digest, token) for digest, token in tokens if token is not None]
 
     def _find_files(
         self, record: StoredRecord, paths: Collection[str]
@@ -256,26 +257,40 @@ class Bundler:
             raise NotFoundError(text, hint=hint)
         return path
 
-    def _prove(self, receipt: Receipt) -> set[int]:
-        """Write the proofs of one entry; the sizes they are under: stamped, else the newest."""
-        sizes = receipt.sizes or (checkpoint_of(self._ledger.checkpoint()).size,)
-        for size in sizes:
-            name = f"proofs/{receipt.entry.hex()[:16]}-{size}.tlog-proof"
-            self._files[name] = self._prover.inclusion(receipt.entry, receipt.index, size)
-        for stamp in receipt.stamps:
+    def _prove(self, record: StoredRecord, index: int, stamps: Sequence[Stamp]) -> set[int]:
+        """Write the proofs of a record; the sizes they are under: stamped, else the newest."""
+        sizes = {stamp.size for stamp in stamps}
+        newest = checkpoint_of(self._ledger.checkpoint()).size
+        if newest <= index:
+            raise UnavailableError(
+                f"no receipt of record {record.number} is kept", hint=LEDGER_LOST
+            )
+        for size in sizes or {newest}:
+            path = self._vault.receipts.proof(record.number, size)
+            if path is None:
+                path = self._prover.inclusion(record.entry, index, size)
+            proof = ProofFile(index, path, self._ledger.signed_file(size))
+            name = f"proofs/{record.entry.hex()[:16]}-{size}.tlog-proof"
+            self._files[name] = format_proof_file(proof)
+            sizes.add(size)
+        for stamp in stamps:
             tail = f"{stamp.tsa}-{hashlib.sha256(stamp.response).hexdigest()[:8]}.tsr"
             self._files[f"stamps/{stamp.size}/{tail}"] = stamp.response
-        return set(sizes)
+        return sizes
 
-    def _write_log(self, sizes: Collection[int]) -> None:
-        """Checkpoints, consistency between them, the ledger's keys."""
-        ordered = sorted(sizes)
+    def _write_log(self, sizes: Collection[int]) -> list[tuple[int, int]]:
+        """Checkpoints, the ledger's keys, and consistency; where that cannot be proven."""
+        ordered, unlinked = sorted(sizes), []
         for size in ordered:
             self._files[f"checkpoints/{size}"] = self._ledger.signed_file(size)
         for old, new in pairwise(ordered):
-            self._files[f"consistency/{old}-{new}"] = self._prover.consistency(old, new)
+            try:
+                self._files[f"consistency/{old}-{new}"] = self._prover.consistency(old, new)
+            except UnavailableError:
+                unlinked.append((old, new))
         keys = "".join(f"{format_vkey(key)}\n" for key in self._ledger.keys)
         self._files[VKEYS] = keys.encode("ascii")
+        return unlinked
 
     def _add_material(self) -> None:
         """What the tokens here are judged with: certificates they do not embed, and revocation.

@@ -166,8 +166,13 @@ class Records:
             connection = self._database.conn
             connection.executemany("UPDATE covers SET idx = ? WHERE entry = ?", rows)
             rows_of = [(index, ledger, entry) for index, entry in rows]
-            sql = "UPDATE records SET idx = ?, ledger = ? WHERE entry = ?"
+            sql = "UPDATE records SET idx = ?, ledger = ?, stamps = 0 WHERE entry = ?"
             connection.executemany(sql, rows_of)
+            # Of one that a closed ledger lost, the receipts there say nothing of this place.
+            sql = (
+                "DELETE FROM receipts WHERE record IN (SELECT number FROM records WHERE entry = ?)"
+            )
+            connection.executemany(sql, [(entry,) for _, entry in rows])
 
     def add_cover(self, entry: bytes, secret: bytes) -> None:
         """Keep a cover entry's secret, so that its index can be accounted for."""

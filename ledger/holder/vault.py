@@ -25,6 +25,7 @@ from ledger.holder.config import Config, format_config, parse_config
 from ledger.holder.kept import Kept
 from ledger.holder.manifests import Manifests
 from ledger.holder.originals import Originals
+from ledger.holder.receipts import Receipts
 from ledger.holder.records import Records
 from ledger.holder.schema import asking, migrate
 from ledger.holder.successions import Successions
@@ -55,6 +56,7 @@ class Vault:
             self.close()
             raise
         self.records = Records(self.database)
+        self.receipts = Receipts(self.database)
         self.captures = Captures(self.database)
         self.manifests = Manifests(folder / "manifests")
         self.originals = Originals(folder / "originals", self.identity_path, config.recovery)

@@ -1,0 +1,176 @@
+"""``tally log``, ``show``: what records there are, and what one of them says."""
+
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.compose import Tally, check_notebook, open_to_read, vault_folder
+from cli.output import (
+    EXIT_DONE,
+    format_size,
+    hint,
+    json_option,
+    print_json,
+    result,
+    talk,
+    vault_option,
+)
+from cli.terms import term_choice
+from ledger.holder.search import Query, count_listed, find_listed
+from ledger.record.manifest import FileEntry, parse_line
+from ledger.record.record import parse_record
+
+PAGE = 50
+"""Records listed on a terminal that was not told a number."""
+
+_DAY = "%Y-%m-%d"
+_TIMES = [_DAY, "%Y-%m-%dT%H:%M:%SZ"]
+
+
+@click.command()
+@click.option("--search", "text", metavar="TEXT", help="Words in titles, notes, labels, paths.")
+@click.option("--notebook", help="Only this notebook.")
+@click.option("--kind", type=term_choice("kind"), help="Only this kind.")
+@click.option("--stage", type=term_choice("stage"), help="Only this stage.")
+@click.option("--since", type=click.DateTime(_TIMES), help="Made on this day (UTC) or later.")
+@click.option("--until", type=click.DateTime(_TIMES), help="Made on this day (UTC) or before.")
+@click.option("--limit", type=click.IntRange(0), help="So many of the newest (0: all).")
+@vault_option
+@json_option
+def log(
+    since: datetime | None,
+    until: datetime | None,
+    limit: int | None,
+    vault: str | None,
+    as_json: bool,
+    **narrowing: Any,  # noqa: ANN401 - the options that make a Query, checked by click
+) -> int:
+    """The records, newest last: number, place in the notebook, time, what, where it stands.
+
+    On a terminal the newest 50, unless --limit says otherwise; else all.
+    """
+    tally = open_to_read(vault_folder(vault))
+    if narrowing["notebook"] is not None:
+        check_notebook(tally.vault, narrowing["notebook"])
+    if limit is None and not as_json and sys.stdout.isatty():
+        limit = PAGE
+    query = Query(
+        since=None if since is None else since.replace(tzinfo=UTC),
+        until=None if until is None else _after(until.replace(tzinfo=UTC)),
+        limit=limit or None,
+        **narrowing,
+    )
+    rows = _rows(tally, query)
+    if as_json:
+        print_json({"records": rows})
+        return EXIT_DONE
+    if query.limit is not None and len(rows) == query.limit:
+        earlier = count_listed(tally.vault.database, query) - len(rows)
+        if earlier:
+            talk(f"{earlier} earlier records are not listed")
+            hint("--limit 0 lists all")
+    for row in rows:
+        what = " ".join(filter(None, [row["kind"], row["stage"]]))
+        title = row["title"] or row["label"] or (Path(row["path"]).name if row["path"] else "")
+        place = f"{row['notebook']}/{row['seq']}"
+        result(
+            f"{row['number']:>4}  {place:16} {row['created']}  {what:24} {title}  {row['state']}"
+        )
+    if not rows and tally.vault.records.count():
+        talk("no record is like that")
+    elif not rows:
+        talk("no records yet")
+        hint("tally anchor FOLDER")
+    return EXIT_DONE
+
+
+def _after(until: datetime) -> datetime:
+    """The first moment that is no longer meant: a day is meant to its end."""
+    whole_day = until.time() == datetime.min.time()
+    return until + (timedelta(days=1) if whole_day else timedelta(seconds=1))
+
+
+def _rows(tally: Tally, query: Query) -> list[dict[str, Any]]:  # Any: JSON documents
+    """What is told of each record that ``query`` means."""
+    receipts, wanted = tally.vault.receipts, tally.vault.config.wanted
+    reaches = {origin: receipts.reach(origin) for origin in receipts.ledgers()}
+    rows = []
+    for record in find_listed(tally.vault.database, query):
+        reach = reaches.get(record.ledger or "")
+        tsas = () if reach is None else reach.tsas(record.index)
+        if record.index is None:
+            state = "queued"
+        elif len(tsas) < wanted:
+            state = f"entry {record.index}, {len(tsas)} of {wanted} stamps"
+        else:
+            state = f"entry {record.index}, stamped by {', '.join(tsas)}"
+        rows.append(
+            {
+                "number": record.number,
+                "entry": record.entry.hex(),
+                "notebook": record.notebook,
+                "seq": record.seq,
+                "created": record.created,
+                "kind": record.kind,
+                "stage": record.stage,
+                "title": record.title,
+                "label": record.label,
+                "path": record.path,
+                "index": record.index,
+                "stamps": list(tsas),
+                "receipt": record.stamps >= wanted,
+                "state": state,
+            }
+        )
+    return rows
+
+
+@click.command()
+@click.argument("record")
+@click.option("--files", "with_files", is_flag=True, help="List every file of a folder.")
+@vault_option
+@json_option
+def show(record: str, with_files: bool, vault: str | None, as_json: bool) -> int:
+    """One RECORD (number or entry): every claim in it, for your own eyes."""
+    tally = open_to_read(vault_folder(vault))
+    stored = tally.vault.records.find(record)
+    parsed = parse_record(stored.sdjwt)
+    value = _rows(tally, Query(number=stored.number))[0] | {
+        "chain": stored.chain,
+        "claims": dict(parsed.claims),
+        "carrier": dict(parsed.carrier),
+        "key": parsed.thumbprint,
+    }
+    files: list[FileEntry] = []
+    if stored.manifest is not None:
+        files = [parse_line(line) for line in tally.vault.manifests.read(stored.manifest)]
+    if as_json:
+        value["files"] = [_file_json(entry) for entry in files]
+        print_json(value)
+        return EXIT_DONE
+    result(f"record   {stored.number}, {stored.notebook}/{stored.seq}, {value['state']}")
+    result(f"entry    {stored.entry.hex()}")
+    result(f"key      {parsed.thumbprint}")
+    for name, claim in [*parsed.claims.items()]:
+        result(f"{name:15} {claim}")
+    for name, claim in parsed.carrier.items():
+        result(f"carrier.{name:12} {claim}")
+    for entry in files if with_files else files[:10]:
+        tail = f"skipped: {entry.skipped}" if entry.skipped else entry.sha256.hex()
+        result(f"  {entry.path}  {format_size(entry.size)}  {tail}")
+    if len(files) > 10 and not with_files:
+        result(f"  … and {len(files) - 10} more (--files)")
+    return EXIT_DONE
+
+
+def _file_json(entry: FileEntry) -> dict[str, Any]:  # Any: a JSON document
+    return {
+        "path": entry.path,
+        "size": entry.size,
+        "sha256": entry.sha256.hex(),
+        "sm3": None if entry.sm3 is None else entry.sm3.hex(),
+        "skipped": entry.skipped,
+    }
