@@ -23,6 +23,7 @@ FAMILIES = {
     "sync": ("cli.anchor", "Send what is queued and ask for missing stamps."),
     "log": ("cli.log", "The records, newest last; --search finds some."),
     "show": ("cli.log", "One record: what it says and how well it is proven."),
+    "export": ("cli.export", "Write kept originals back, byte-identical."),
     "bundle": ("cli.bundle", "Write a proof bundle with only what you choose to disclose."),
     "verify": ("cli.verify", "Check a bundle, offline, against your own trust file."),
     "timestamp": ("cli.timestamp", "Check or show one RFC 3161 token by itself."),

@@ -43,7 +43,7 @@ ORDER: Mapping[str, str] = {
     ),
     "ledger/holder": (
         "config schema records captures prover receipts kept_ledger search manifests originals kept"
-        " successions vault segments anchoring by_hand readme bundling"
+        " successions vault exporting segments anchoring by_hand readme bundling"
     ),
 }
 """A file imports, of its own room, only what stands before it. A room not named is free in that."""
