@@ -20,6 +20,7 @@ from cli.output import (
 )
 from ledger.doors.files import write_bundle
 from ledger.holder.bundling import Bundler, Choice, Plan
+from ledger.holder.excerpts import parse_pieces
 from ledger.holder.records import StoredRecord
 
 
@@ -29,6 +30,10 @@ from ledger.holder.records import StoredRecord
 @click.option("--notebook", help="Every record of this notebook.")
 @click.option("--disclose", multiple=True, metavar="CLAIM", help="Claim to show, carrier, or all.")
 @click.option("--file", "files", multiple=True, metavar="PATH", help="One file of a folder.")
+@click.option(
+    "--part", "parts", multiple=True, metavar="N-M", help="Pieces of a file: 120-140,150."
+)
+@click.option("--header", is_flag=True, help="With --part: piece 1 as well, a table's header.")
 @click.option("--with-carriers", is_flag=True, help="Put the disclosed carriers' bytes in.")
 @click.option("--only", is_flag=True, help="Leave out the chain before the first chosen record.")
 @click.option("--dry-run", is_flag=True, help="Only list what would be seen.")
@@ -41,6 +46,8 @@ def bundle(
     notebook: str | None,
     disclose: tuple[str, ...],
     files: tuple[str, ...],
+    parts: tuple[str, ...],
+    header: bool,
     with_carriers: bool,
     only: bool,
     dry_run: bool,
@@ -50,20 +57,24 @@ def bundle(
 ) -> int:
     """Bundle each RECORD (number or entry; by default the newest) with its chain.
 
-    Nothing is disclosed but what --disclose and --file name; the list goes to stdout first.
+    Nothing is disclosed but what --disclose, --file and --part name; the list goes to stdout first.
+    Pieces are lines of a text or cells of a notebook; a short one can be guessed from its digest.
     Exit 3 if a record has too few stamps: its time will be unchecked.
     """
     if output is None and not dry_run:
         raise click.UsageError("name the bundle with -o X.zip, or look first with --dry-run")
     if records and notebook is not None:
         raise click.UsageError("give records or --notebook, not both")
+    if header and not parts:
+        raise click.UsageError("--header shows piece 1 beside those that --part names")
+    pieces = tuple(one for text in (*parts, *["1"] * header) for one in parse_pieces(text))
     refuse_existing(output, force=force or dry_run)
     tally = open_to_read(vault_folder(vault))
     if tally.closed is None:
         tally.anchorer.send()
     chosen = _choose(tally, records, notebook)
     with tempfile.TemporaryDirectory(prefix="tally-") as work:
-        choice = Choice(disclose, files, with_carriers)
+        choice = Choice(disclose, files, with_carriers, pieces)
         ledger = tally.ledger_of(chosen[0]) if chosen else tally.ledger
         plan = Bundler(tally.vault, ledger, Path(work)).plan(chosen, choice, only=only)
         if not as_json:

@@ -32,8 +32,8 @@ ORDER: Mapping[str, str] = {
     ),
     "ledger/timestamp": "der request algorithms cms token path material opened examine",
     "ledger/proof": (
-        "verdict bundle trust roots lint recorded logged cosigned revocation stamps appraise bounds"
-        " keyed verify attack"
+        "verdict bundle trust roots lint excerpted recorded logged cosigned revocation stamps"
+        " appraise bounds keyed verify attack"
     ),
     "ledger/doors": "hashing files sqlite keys http foreign carrier pieces client",
     "ledger/operator": (
@@ -43,7 +43,7 @@ ORDER: Mapping[str, str] = {
     ),
     "ledger/holder": (
         "config schema records captures prover receipts kept_ledger search manifests originals kept"
-        " successions vault exporting segments anchoring by_hand readme bundling"
+        " successions vault exporting segments anchoring excerpts by_hand readme bundling"
     ),
 }
 """A file imports, of its own room, only what stands before it. A room not named is free in that."""

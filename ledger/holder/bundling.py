@@ -20,6 +20,7 @@ from ledger.errors import (
     NotFoundError,
     UnavailableError,
 )
+from ledger.holder.excerpts import ChosenParts, find_parts, format_lines, read_run
 from ledger.holder.kept_ledger import LEDGER_LOST
 from ledger.holder.prover import Prover, checkpoint_of
 from ledger.holder.readme import format_readme
@@ -49,12 +50,14 @@ GROUPS = {"carrier": ("carrier.sha256", "carrier.sm3", "carrier.size", "carrier.
 class Choice:
     """What to disclose: claim names (``all``, or groups of ``GROUPS``), files of folders by path.
 
-    ``carriers``: put the bytes of the disclosed carriers in the bundle too.
+    ``carriers``: put the bytes of the disclosed carriers in the bundle too. ``parts``: pieces, from
+    0, of the one chosen record's file.
     """
 
     claims: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     carriers: bool = False
+    parts: tuple[range, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +104,12 @@ class Bundler:
         """The bundle of ``chosen`` and of the records of their chain up to the last chosen one.
 
         ``only``: from the first chosen one on, instead of from the beginning. NotFoundError for a
-        claim or file no chosen record has; ConflictError for a record not in the ledger yet.
+        claim, file or piece no chosen record has; ConflictError for a record not in the ledger yet.
         """
         check_one_chain(chosen)
+        if choice.parts and len(chosen) > 1:
+            hint = "make one bundle for each record"
+            raise MalformedError(f"parts are of one record, not of {len(chosen)}", hint=hint)
         records = self._chain(chosen, only)
         check_one_ledger(records, chosen, self._ledger.origin)
         numbers = {record.number for record in chosen}
@@ -166,6 +172,10 @@ class Bundler:
         files = self._find_files(record, choice.files) if record.manifest else []
         if files:
             wanted.add("carrier.manifest")
+        parts: ChosenParts | None = None
+        if choice.parts:
+            parts = find_parts(self._vault.manifests, record, choice.parts)
+            wanted.add("carrier.parts")
         names = [name for name in have if name in wanted]
         opened = self._write_record(record, names)
         for name, value in opened.items():
@@ -182,6 +192,8 @@ class Bundler:
             self._files[f"stamps/not-before/{digest}.tst"] = token
         if choice.carriers:
             self._add_carriers(record, names, [entry for _, entry in files], plan)
+        if parts is not None:
+            self._add_parts(record, parts, choice, plan)
 
     def _write_record(self, record: StoredRecord, names: Collection[str]) -> dict[str, str]:
         """Write the record with only ``names`` open; what it then says, as text."""
@@ -239,6 +251,26 @@ class Bundler:
             self._carriers[f"{base}/{name}"] = Digest(source.stat().st_size, sha256)
             self._sources[f"{base}/{name}"] = source
             plan.shown.append(Shown(record.number, "carrier bytes", f"{name}, every byte of it"))
+
+    def _add_parts(
+        self, record: StoredRecord, parts: ChosenParts, choice: Choice, plan: Plan
+    ) -> None:
+        """Show the lines of these pieces, and with the carriers their bytes, and list both."""
+        name = record.entry.hex()[:16]
+        self._files[f"parts/{name}.lines"] = format_lines(parts)
+        for run in parts.runs():
+            first, last = run[0].index + 1, run[-1].index + 1
+            place = f"bytes {run[0].offset + 1} to {run[-1].stop}"
+            pieces = f"piece {first}" if first == last else f"pieces {first} to {last}"
+            text = f"{pieces} of {parts.count} ({parts.scheme}), {place}"
+            plan.shown.append(
+                Shown(record.number, "carrier.parts", f"{text}: size and digest of each")
+            )
+            if choice.carriers:
+                path = Path(record.path or "")
+                source = self._source(bytes.fromhex(record.content), path)
+                self._files[f"excerpts/{name}/{first}-{last}"] = read_run(source, run)
+                plan.shown.append(Shown(record.number, "carrier bytes", f"{text}: every one"))
 
     def _source(self, sha256: bytes, path: Path) -> Path:
         """A file with this content: the kept original decrypted, or the one on disk."""

@@ -1,4 +1,4 @@
-"""How a stamp is checked by hand: the ``openssl ts -verify`` lines that really work for it.
+"""How a stamp, or an excerpt, is checked by hand: the lines for a shell that really work for it.
 
 openssl takes CRLs from the file of trusted certificates, and wants one in force for every
 certificate at the moment asked about; it refuses whatever a list names, however late it was
@@ -13,9 +13,11 @@ from asn1crypto import x509
 
 from ledger.proof.bundle import place_of
 from ledger.proof.revocation import Answer, about, issuers_above, read_crl
+from ledger.record.parts import parse_part_line, parse_shown_parts
 from ledger.timestamp.der import load_certificate
 from ledger.timestamp.material import parse_certificates
 from ledger.timestamp.token import Token
+from ledger.tlog.merkle import leaf_hash
 
 TRUSTED, UNTRUSTED = "../trusted.pem", "../untrusted.pem"
 """Files the lines make: beside the bundle, since a file more inside it would be refused."""
@@ -57,6 +59,31 @@ def openssl_lines(path: str, token: Token, files: Mapping[str, bytes]) -> list[s
         f"    > {TRUSTED}",
         command,
         f"    -CAfile {TRUSTED}{options} -crl_check_all -attime {asked.timestamp():.0f}",
+    ]
+
+
+def excerpt_lines(path: str, files: Mapping[str, bytes]) -> list[str]:
+    """The lines that hold the excerpt at ``path`` to the line of its first piece, and that to J.
+
+    The leaf and the path beside it lead to the root in the record's ``parts``, as RFC 6962 says.
+    """
+    fields = place_of(path).fields
+    lines = f"parts/{fields['entry']}.lines"
+    shown = parse_shown_parts(files[lines])
+    row, first = next(
+        (number, one)
+        for number, one in enumerate(shown, 2)
+        if one.index == int(fields["first"]) - 1
+    )
+    part = parse_part_line(first.text)
+    text = f"sed -n {row}p {lines} | cut -d' ' -f2 | tr -d '\\n'"
+    return [
+        f"  head -c {part.size} {path} | sha256sum",
+        f"    {part.sha256.hex()}   piece {part.index + 1}; the next one follows it at once",
+        f"  {text} | tr -- '-_' '+/' | openssl base64 -d -A",
+        "    its line: [salt, index from 0, {offset, sha256, size}] / 该片的行",
+        f"  (printf '\\0'; {text}) | openssl dgst -sha256",
+        f"    {leaf_hash(first.text.encode()).hex()}   leaf hash = SHA-256(00 || line)",
     ]
 
 

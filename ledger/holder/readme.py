@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 
-from ledger.holder.by_hand import openssl_lines
+from ledger.holder.by_hand import excerpt_lines, openssl_lines
 from ledger.proof.bundle import place_of
 from ledger.timestamp.token import openssl_verifiable, parse_token
 from ledger.tlog.checkpoint import parse_checkpoint
@@ -32,6 +32,7 @@ The files are whole if this prints OK for every line / 文件完整性:
 records/*.sd-jwt        the text before the first ~ is J, signed; the parts after it are what is
                         shown of it, each base64url of [salt, name, value]
 manifests/*.lines       lines of a folder's list, each with its path to the list's root
+parts/*.lines           lines of single pieces of a file (rows, cells), each with its path, too
 proofs/*.tlog-proof     from the record's entry to the checkpoint's root (RFC 6962)
 checkpoints/N           the ledger's signed statement: name, number of entries, root
 consistency/A-B         that checkpoint B only appends to checkpoint A
@@ -40,6 +41,7 @@ stamps/not-before/*     RFC 3161 tokens that a record names: it was made after t
 material/*.pem          certificates; which roots to believe is YOUR decision, not this file's
 material/*.crl, *.ocsp  what their issuers said of revocation: lists, and OCSP answers
 carriers/               originals, if any were disclosed
+excerpts/*/A-B          the bytes of pieces A to B of a file, counted from 1
 """
 
 
@@ -49,10 +51,18 @@ The stamps, by hand: believe a root only if its fingerprint is one you already k
 """
 
 
+_EXCERPTS = """
+The excerpts, by hand / 手工核验摘录
+"""
+
+
 def format_readme(files: Mapping[str, bytes], records: Mapping[str, bytes]) -> bytes:
     """README.txt for these files; ``records``: record path to entry, in chain order."""
     parts = [_HEAD, "\nValues on the way / 中间值\n"]
     parts += [_record(path, entry, files) for path, entry in records.items()]
+    excerpts = [path for path in sorted(files) if _kind(path) == "excerpt"]
+    parts += [_EXCERPTS] if excerpts else []
+    parts += ["\n".join(["", path, *excerpt_lines(path, files), ""]) for path in excerpts]
     parts.append(_STAMPS)
     parts += [_stamp(path, files) for path in sorted(files) if _kind(path) == "stamp"]
     return "".join(parts).encode("utf-8")

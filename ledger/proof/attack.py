@@ -28,7 +28,7 @@ def apply_flip(content: bytes, flip: Flip) -> bytes:
 
 
 def choose_flips(bundle: Bundle, carriers: Mapping[str, bytes]) -> tuple[Flip, ...]:
-    """One flip for each link that ``bundle`` has: carrier, record, proof, checkpoint, token.
+    """One flip for each link that ``bundle`` has: carrier, excerpt, line, record, proof, and on.
 
     ``carriers``: the bytes of carriers by their path in the bundle; empty ones are passed over.
     """
@@ -37,6 +37,15 @@ def choose_flips(bundle: Bundle, carriers: Mapping[str, bytes]) -> tuple[Flip, .
         if content and not any(flip.step == "carrier" for flip in flips):
             middle = len(content) // 2
             flips.append(Flip("carrier", path, middle, content[middle] ^ 1, "carrier"))
+    if excerpt := _last(bundle, "excerpt"):
+        content = bundle.files[excerpt]
+        middle = len(content) // 2
+        flips.append(Flip("excerpt", excerpt, middle, content[middle] ^ 1, "carrier"))
+    if pieces := _last(bundle, "part-lines"):
+        header, row, *_ = bundle.files[pieces].split(b"\n")
+        number, line, _ = row.split(b" ")
+        middle = len(header) + len(number) + 2 + len(line) // 2
+        flips.append(_letter("line of a piece", bundle, pieces, middle, "manifest"))
     if record := _last(bundle, "record"):
         jwt = bundle.files[record].split(b"~")[0]
         signature = jwt.rindex(b".") + 1 + (len(jwt) - jwt.rindex(b".")) // 2

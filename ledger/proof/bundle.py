@@ -5,6 +5,7 @@
     README.txt                         every intermediate value and the commands, for people
     records/<e>.sd-jwt                 <e>: the first 16 hex digits of the record's entry
     manifests/<e>.lines                shown manifest lines with their proofs
+    parts/<e>.lines                    shown lines of a file's pieces with their proofs
     proofs/<e>-<size>.tlog-proof       inclusion under checkpoints/<size>
     checkpoints/<size>                 the signed file, as stamped
     checkpoints/<size>.cosignatures    signature lines of witnesses
@@ -16,6 +17,7 @@
     material/<hash16>.ocsp             OCSP answers, DER
     material/ledger.vkey               the ledger's keys, one vkey a line
     carriers/<e>/<path>                disclosed carriers
+    excerpts/<e>/<first>-<last>        disclosed pieces of a file, counted from 1
 
 Here are the names and the index; what the files mean is checked in ``verify``. Carriers may be
 bigger than memory, so they are known here by size and digest only.
@@ -52,6 +54,7 @@ _NUMBER = r"(?:0|[1-9][0-9]{0,18})"
 _KINDS = {
     "record": re.compile(r"records/(?P<entry>[0-9a-f]{16})\.sd-jwt"),
     "lines": re.compile(r"manifests/(?P<entry>[0-9a-f]{16})\.lines"),
+    "part-lines": re.compile(r"parts/(?P<entry>[0-9a-f]{16})\.lines"),
     "proof": re.compile(rf"proofs/(?P<entry>[0-9a-f]{{16}})-(?P<size>{_NUMBER})\.tlog-proof"),
     "checkpoint": re.compile(rf"checkpoints/(?P<size>{_NUMBER})"),
     "cosignatures": re.compile(rf"checkpoints/(?P<size>{_NUMBER})\.cosignatures"),
@@ -67,6 +70,9 @@ _KINDS = {
     "readme": re.compile(re.escape(README)),
     "sums": re.compile(re.escape(SUMS)),
     "index": re.compile(re.escape(INDEX)),
+    "excerpt": re.compile(
+        r"excerpts/(?P<entry>[0-9a-f]{16})/(?P<first>[1-9][0-9]{0,15})-(?P<last>[1-9][0-9]{0,15})"
+    ),
     "carrier": re.compile(r"carriers/(?P<entry>[0-9a-f]{16})/(?P<path>.+)"),
 }
 _BAD_CHARACTER = re.compile("[\\\\\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")

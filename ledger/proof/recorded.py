@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from ledger.errors import LedgerError, MalformedError, VerificationError
 from ledger.proof.bundle import Bundle, Digest, Index
+from ledger.proof.excerpted import SeenParts, may_be_run, read_parts, run_finding
 from ledger.proof.verdict import Finding, Outcome
 from ledger.record.chain import ChainReport, check_chain
 from ledger.record.manifest import FileEntry, check_line, parse_line, parse_shown_lines
@@ -23,13 +24,15 @@ from ledger.record.strict_json import JsonValue
 class SeenRecord:
     """A record of the bundle that is well formed and signed. ``number``: from 1, in index order.
 
-    ``files``: the shown manifest lines as (index, file), checked against the record's root.
+    ``files``: the shown manifest lines as (index, file), checked against the record's root;
+    ``parts``: the shown pieces of its file, checked so, too.
     """
 
     name: str
     number: int
     record: Record
     files: tuple[tuple[int, FileEntry], ...]
+    parts: SeenParts | None = None
 
     @property
     def opened(self) -> bool:
@@ -53,8 +56,9 @@ def read_records(bundle: Bundle, index: Index) -> tuple[list[SeenRecord], list[F
         if record is None:
             continue
         files, found = _check_manifest(bundle, name, record)
-        findings += found
-        seen.append(SeenRecord(name, number, record, files))
+        parts, found_parts = read_parts(bundle, name, record)
+        findings += found + found_parts
+        seen.append(SeenRecord(name, number, record, files, parts))
     if not index.records:
         findings.append(Finding("record.signature", Outcome.UNCHECKED, "none"))
     return seen, findings
@@ -180,7 +184,7 @@ def check_carriers(
         values = {"name": given.name}
         if good:
             findings += good
-        elif not any(one.files or _names_file(one) for one in asked):
+        elif not any(_discloses(one, given) for one in asked):
             findings.append(Finding("carrier", Outcome.UNCHECKED, "not-disclosed", values))
         elif any(_may_withhold(one, given) for one in asked):
             findings.append(Finding("carrier", Outcome.UNCHECKED, "unknown", values))
@@ -194,21 +198,36 @@ def _names_file(one: SeenRecord) -> bool:
     return not one.record.carrier.keys().isdisjoint({"sha256", "sm3"})
 
 
-def _may_withhold(one: SeenRecord, given: GivenCarrier) -> bool:
-    """Whether ``given`` may be a file of the record's folder that is not shown.
+def _discloses(one: SeenRecord, given: GivenCarrier) -> bool:
+    """Whether the record shows a digest that ``given`` can be held to."""
+    pieces = given.record is None and one.parts is not None
+    return bool(one.files) or _names_file(one) or pieces
 
-    Not if it came in the bundle, nor under the name of a file that is shown: that one is another.
+
+def _may_withhold(one: SeenRecord, given: GivenCarrier) -> bool:
+    """Whether ``given`` may be a file of the record's folder, or pieces, that are not shown.
+
+    Not if it came in the bundle, nor under the name of what is shown: that one is another.
     """
+    carrier = one.record.carrier
     names = {name for _, file in one.files for name in (file.path, file.path.split("/")[-1])}
+    if _names_file(one) and "name" in carrier:
+        names.add(str(carrier["name"]))
+    names |= set() if one.parts is None else one.parts.names
     if given.record is not None or given.name in names:
         return False
-    manifest = one.record.carrier.get("manifest")
+    if may_be_run(given.digest.size, carrier, one.parts):
+        return True
+    manifest = carrier.get("manifest")
     return isinstance(manifest, dict) and manifest["count"] != len(one.files)
 
 
 def _match(one: SeenRecord, total: int, given: GivenCarrier) -> list[Finding]:
-    """The findings if ``given`` is the record's own file, or one of its shown lines."""
+    """The findings if ``given`` is the record's own file, or what one of its lines names."""
     carrier, inside = one.record.carrier, given.record is not None
+    run = None if inside or one.parts is None else one.parts.find(given.digest)
+    if run is not None and one.parts is not None:
+        return [run_finding(given.name, run, one.parts, one.number, total, one.name)]
     values: dict[str, str | int] = {"name": given.name, "number": one.number, "total": total}
     # In the bundle its path is a statement too: a good file under another's name is a wrong one.
     if not (inside and carrier.get("name", given.name) != given.name):

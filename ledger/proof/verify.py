@@ -31,6 +31,7 @@ from ledger.proof.bundle import (
     place_of,
 )
 from ledger.proof.cosigned import check_cosignatures
+from ledger.proof.excerpted import check_excerpts
 from ledger.proof.keyed import check_keys, is_key_record
 from ledger.proof.logged import (
     Included,
@@ -185,6 +186,8 @@ def _check(bundle: Bundle, index: Index, trust: Trust, carriers: Mapping[str, Di
     done.findings += check_keys(done.seen, chains, done.bounds, _included(done.findings), trust)
     given = [GivenCarrier(name, digest) for name, digest in carriers.items()]
     total = len(index.records)
+    parts = {one.name: (one.number, one.parts) for one in done.seen}
+    done.findings += check_excerpts(bundle, parts, total)
     done.findings += check_carriers(done.seen, total, [*carriers_inside(bundle), *given])
     return done
 

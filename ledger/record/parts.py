@@ -1,13 +1,13 @@
 r"""Parts: the pieces of one file as one tree, of which single pieces can be shown.
 
 Pieces cover a file in order, without gap or overlap: one after the other they are the file. A line
-is an SD-JWT disclosure (RFC 9901 §4.2.1) of one piece, its name the piece's index from 0,
+has the form of an SD-JWT disclosure (RFC 9901 §4.2.1), the index of its piece, from 0, for a name,
 
-    base64url([salt, "<index>", {"offset": bytes, "sha256": hex, "size": bytes}])
+    base64url([salt, index, {"offset": bytes, "sha256": hex, "size": bytes}])
 
-(a string, since the name of a disclosure is one); leaf i of an RFC 6962 tree is the ASCII of line
-i. Scheme, root and count stand in the record. One line shown proves these bytes at this place of
-the file, and nothing about the other pieces. How a file is cut:
+and leaf i of an RFC 6962 tree is the ASCII of line i. Scheme, root and count stand in the record.
+One line shown proves these bytes at this place of the file, and nothing about the other pieces. How
+a file is cut:
 
     lines         UTF-8 text without NUL: a piece ends with LF, which it includes; the last may not
     ipynb-cells   a Jupyter notebook (nbformat 4): piece i begins at the first byte of element i of
@@ -40,11 +40,10 @@ from typing import Any, Final, NoReturn
 
 from ledger.errors import MalformedError, VerificationError
 from ledger.record import shown as sealed
-from ledger.record.sdjwt import RandomBytes, parse_salted
+from ledger.record.sdjwt import RandomBytes, parse_triple
 from ledger.record.shown import MAX_LINE_CHARS, ShownLine, check_included, draw_salts, seal_lines
 from ledger.record.strict_json import MAX_INTEGER, JsonValue
 from ledger.tlog.merkle import Hash
-from ledger.tlog.text import parse_decimal
 
 SHOWN_HEADER: Final = "tallystick/part-lines/v1"
 
@@ -162,7 +161,7 @@ def make_part_lines(parts: Sequence[Part], random_bytes: RandomBytes) -> list[st
         if max(one.index, one.stop) > MAX_INTEGER:
             raise ValueError("part is out of range")
     tails = [
-        f'"{one.index}",{{"offset":{one.offset},"sha256":"{one.sha256.hex()}","size":{one.size}}}'
+        f'{one.index},{{"offset":{one.offset},"sha256":"{one.sha256.hex()}","size":{one.size}}}'
         for one in parts
     ]
     return seal_lines(tails, draw_salts(len(parts), random_bytes))
@@ -175,15 +174,15 @@ def parse_part_line(text: str) -> Part:
     """
     if len(text) > MAX_LINE_CHARS:
         raise MalformedError(f"line has {len(text)} characters, want at most {MAX_LINE_CHARS}")
-    disclosure = parse_salted(text)
-    index, value = parse_decimal(disclosure.name, "index of a part"), disclosure.value
+    _, number, value = parse_triple(text)
+    index = _integer(number, 0, "an index")
     if not isinstance(value, dict) or value.keys() != {"offset", "sha256", "size"}:
         raise MalformedError("line is not exactly offset, sha256 and size")
     digest = value["sha256"]
     if not isinstance(digest, str) or not _HEX32.fullmatch(digest):
         raise MalformedError("line has a digest that is not 64 lower-case hex digits")
-    offset, size = _integer(value["offset"], 0, "offset"), _integer(value["size"], 1, "size")
-    if max(index, offset + size) > MAX_INTEGER:
+    offset, size = _integer(value["offset"], 0, "an offset"), _integer(value["size"], 1, "a size")
+    if offset + size > MAX_INTEGER:
         raise MalformedError("line has a place beyond 2^53 - 1")
     return Part(index, offset, size, bytes.fromhex(digest))
 

@@ -139,15 +139,24 @@ def parse_salted(text: str) -> Disclosure:
 
     Raises MalformedError unless ``text`` is base64url of ``[salt, name, value]``.
     """
+    salt, name, value = parse_triple(text)
+    if not isinstance(name, str):
+        raise MalformedError("disclosure has a name that is no string")
+    return Disclosure(text, salt, name, value)
+
+
+def parse_triple(text: str) -> tuple[str, JsonValue, JsonValue]:
+    """Salt, second and third element of ``text``, whatever the second is: parts have numbers.
+
+    Raises MalformedError unless ``text`` is base64url of an array of three with a 128-bit salt.
+    """
     array = parse_json(decode_base64url(text), limit_bytes=MAX_SDJWT_BYTES)
     if not isinstance(array, list) or len(array) != 3:
         raise MalformedError("disclosure is no array of three")
     salt, name, value = array
-    if not isinstance(salt, str) or not isinstance(name, str):
-        raise MalformedError("disclosure has a salt or a name that is no string")
-    if not _SALT.fullmatch(salt):
+    if not isinstance(salt, str) or not _SALT.fullmatch(salt):
         raise MalformedError("disclosure has a salt that is not of 128 bits")
-    return Disclosure(text, salt, name, value)
+    return salt, name, value
 
 
 def parse_sdjwt(b: bytes) -> SdJwt:

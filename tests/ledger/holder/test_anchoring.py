@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from ledger.operator.local import LocalLedger
 from ledger.record.manifest import FileEntry, parse_line
 from ledger.record.parts import parse_part_line
 from ledger.record.record import check_record, parse_record
-from ledger.record.sdjwt import parse_salted
+from ledger.record.sdjwt import parse_triple
 from ledger.record.shown import lines_root
 from tests.holding import Holding, holding
 
@@ -276,7 +277,7 @@ def test_name_of_a_claim_without_value_is_not_in_the_record(house: Holding, fold
 # Parts of a file
 
 
-def parts_of(house: Holding, path: Path, **said: object) -> object:
+def parts_of(house: Holding, path: Path, **said: Any) -> object:
     return parse_record(house.anchor(path, again=True, **said).record.sdjwt).carrier.get("parts")
 
 
@@ -290,7 +291,7 @@ def test_lines_of_a_text_are_sealed_one_by_one_and_kept(house: Holding, tmp_path
             pytest.fail(f"{other}")
     assert lines_root(lines) == (bytes.fromhex(root), 10_000)
     assert parse_part_line(lines[7]).offset == 14
-    assert len({parse_salted(line).salt for line in lines}) == 10_000
+    assert len({parse_triple(line)[0] for line in lines}) == 10_000
     assert parts_of(house, path, parts=False) is None
 
 

@@ -29,7 +29,6 @@ from ledger.record.parts import (
     split_lines,
 )
 from ledger.record.rfc4648 import decode_base64url, encode_base64url
-from ledger.record.sdjwt import make_disclosure
 from ledger.record.shown import MAX_LINE_CHARS, ShownLine, lines_root, prove_line, show_lines
 from ledger.record.strict_json import MAX_INTEGER, JsonValue, format_json
 
@@ -233,11 +232,8 @@ def test_line_is_canonical_json_of_salt_index_and_piece() -> None:
     part = Part(119, 4096, 17, sha256(b"row").digest())
     (text,) = make_part_lines([part], lambda size: bytes(range(size)))
     assert decode_base64url(text).decode() == (
-        '["AAECAwQFBgcICQoLDA0ODw","119",{"offset":4096,'
-        f'"sha256":"{part.sha256.hex()}","size":17}}]'
+        f'["AAECAwQFBgcICQoLDA0ODw",119,{{"offset":4096,"sha256":"{part.sha256.hex()}","size":17}}]'
     )
-    value: JsonValue = {"offset": 4096, "sha256": part.sha256.hex(), "size": 17}
-    assert text == make_disclosure("119", value, bytes(range(16))).text
     assert parse_part_line(text) == part
 
 
@@ -299,12 +295,12 @@ BAD_VALUES: list[JsonValue] = [
 @pytest.mark.parametrize("value", BAD_VALUES)
 def test_line_of_another_shape_is_refused(value: JsonValue) -> None:
     with pytest.raises(MalformedError):
-        parse_part_line(line("0", value))
+        parse_part_line(line(0, value))
 
 
-@pytest.mark.parametrize("index", ["", "00", "-1", "+1", "1 ", "٣", "a", 0, None, str(2**53)])
+@pytest.mark.parametrize("index", ["", "0", -1, True, None, [], {}])
 def test_line_with_another_index_is_refused(index: JsonValue) -> None:
-    assert parse_part_line(line("0", GOOD)).index == 0
+    assert parse_part_line(line(0, GOOD)).index == 0
     with pytest.raises(MalformedError):
         parse_part_line(line(index, GOOD))
 
@@ -313,7 +309,7 @@ def test_line_over_the_limit_or_with_another_salt_is_refused() -> None:
     with pytest.raises(MalformedError, match="at most"):
         parse_part_line("A" * (MAX_LINE_CHARS + 1))
     with pytest.raises(MalformedError, match="128 bits"):
-        parse_part_line(line("0", GOOD, "A" * 21))
+        parse_part_line(line(0, GOOD, "A" * 21))
 
 
 SIX = b"1\n22\n333\n4444\n55555\n666666"

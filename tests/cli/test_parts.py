@@ -1,0 +1,308 @@
+"""Lines of a file, from anchoring it to a verdict without the vault: those lines and no other."""
+
+import base64
+import hashlib
+import re
+import shutil
+import subprocess
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ledger.doors.files import read_bundle
+from ledger.proof.attack import apply_flip, choose_flips
+from ledger.proof.bundle import make_index, parse_index
+from tests.cli.conftest import Tally
+
+COUNT, SOME = 50_000, 300
+HEADER = "编号,炉温,CANARY\n".encode()
+ROWS = [HEADER, *(b"%05d,%d,CANARY-row\n" % (n, (n * 7919) % 1_000_003) for n in range(1, COUNT))]
+
+
+def anchored(tally: Tally, rows: list[bytes]) -> Path:
+    """A table of these rows, anchored, and gone from where it was."""
+    path = tally.work / "CANARY-table.csv"
+    path.write_bytes(b"".join(rows))
+    assert tally("anchor", path).code == 0
+    path.unlink()
+    return path
+
+
+@pytest.fixture
+def table(tally: Tally) -> Path:
+    """A table of some rows."""
+    return anchored(tally, ROWS[:SOME])
+
+
+def bundled(tally: Tally, *words: object, name: str = "x.zip") -> Path:
+    path = tally.work / name
+    ran = tally("bundle", "1", "-o", path, *words)
+    assert ran.code == 0, ran.err
+    return path
+
+
+def held(path: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def moved(tally: Tally) -> Path:
+    """The verifier's machine: only the trust file is left of the vault."""
+    trust = tally.work / "trust.toml"
+    shutil.copy(tally.vault / "development-trust.toml", trust)
+    shutil.rmtree(tally.vault)
+    shutil.rmtree(tally.state)
+    return trust
+
+
+def findings(answer: Any, step: str) -> list[Any]:
+    return [one for one in answer["findings"] if one["step"] == step]
+
+
+def changed(path: Path, to: Path, changes: dict[str, bytes | None]) -> Path:
+    """The bundle with files changed or, if None, left out, and its index made anew."""
+    bundle = read_bundle(path)
+    entries = dict(parse_index(bundle.files["bundle.json"]).records)
+    files = {**bundle.files, **changes}
+    bundle = type(bundle)({n: c for n, c in files.items() if c is not None}, bundle.carriers)
+    shutil.rmtree(to, ignore_errors=True)
+    for name, content in make_index(bundle, entries).files.items():
+        (to / name).parent.mkdir(parents=True, exist_ok=True)
+        (to / name).write_bytes(content)
+    return to
+
+
+def named(files: dict[str, bytes], beginning: str) -> str:
+    [name] = [name for name in files if name.startswith(beginning)]
+    return name
+
+
+def test_lines_of_a_table_are_proven_elsewhere_and_no_other_is_in_the_bundle(
+    tally: Tally,
+) -> None:
+    anchored(tally, ROWS)
+    path = bundled(tally, "--part", "120-140", "--header", "--with-carriers")
+    trust = moved(tally)
+    files = held(path)
+    sealed = re.findall(rb"[A-Za-z0-9_-]{40,}", b" ".join(files.values()))
+    opened = [base64.urlsafe_b64decode(one[: len(one) // 4 * 4]) for one in sealed]
+    everything = b" ".join([*files.values(), *opened])
+    shown = [ROWS[0], *ROWS[119:140]]
+    assert all(row in everything for row in shown)
+    withheld = [row for row in ROWS if row not in shown]
+    assert len(withheld) == COUNT - 22
+
+    def windows(size: int) -> set[bytes]:
+        return {everything[at : at + size] for at in range(len(everything))}
+
+    assert windows(12).isdisjoint(row[:12] for row in withheld)
+    assert windows(32).isdisjoint(hashlib.sha256(row).digest() for row in withheld)
+    assert windows(64).isdisjoint(hashlib.sha256(row).hexdigest().encode() for row in withheld)
+    whole = hashlib.sha256(b"".join(ROWS))
+    for secret in (whole.digest(), whole.hexdigest().encode(), b"CANARY-table"):
+        assert secret not in everything
+    answer = tally.json("verify", path, "--trust", trust)
+    assert [one["code"] for one in findings(answer, "manifest")] == ["parts"]
+    first, second = findings(answer, "carrier")
+    assert (first["code"], second["code"]) == ("excerpt", "excerpt")
+    values = second["values"]
+    assert (values["first"], values["last"], values["count"]) == (120, 140, COUNT)
+    run = b"".join(ROWS[119:140])
+    start = len(b"".join(ROWS[:119]))
+    assert (values["start"], values["stop"]) == (start + 1, start + len(run))
+    assert values["digest"] == hashlib.sha256(run).hexdigest()
+    for language, words in (
+        ("en", "pieces 120 to 140 of 50000, lines"),
+        ("zh", "第 120 至 140 片"),
+    ):
+        told = tally("verify", path, "--trust", trust, "--lang", language).out
+        assert words in told
+        assert "CANARY" not in told
+
+
+def test_what_will_be_seen_is_listed_first(tally: Tally, table: Path) -> None:
+    ran = tally("bundle", "1", "--part", "2-3,5", "--with-carriers", "--dry-run")
+    assert ran.code == 0
+    start, stop = len(HEADER) + 1, len(b"".join(ROWS[:3]))
+    place = f"pieces 2 to 3 of 300 (lines), bytes {start} to {stop}"
+    assert f"{place}: size and digest of each" in ran.out
+    assert f"{place}: every one" in ran.out
+    assert "piece 5 of 300 (lines)" in ran.out
+    assert ran.out.count("carrier bytes") == 2
+    assert not re.search("carrier.(sha256|size|name)", ran.out)
+    listed = tally.json("bundle", "1", "--part", "2-3,5", "--dry-run")["files"]
+    assert [name for name in listed if name.startswith(("parts/", "excerpts/"))] == [
+        named(dict.fromkeys(listed, b""), "parts/")
+    ]
+
+
+def test_excerpts_on_the_command_line_are_told_or_left_open_but_not_refuted_wrongly(
+    tally: Tally, table: Path
+) -> None:
+    path = bundled(tally, "--part", "120-122", "--part", "130")
+    with_bytes = bundled(tally, "--part", "120-122", "--with-carriers", name="bytes.zip")
+    whole = bundled(tally, "--part", "120", "--disclose", "carrier", name="whole.zip")
+    trust = moved(tally)
+
+    def code(bundle: Path, content: bytes, want: int, name: str = "some.txt") -> str:
+        given = tally.work / name
+        given.write_bytes(content)
+        answer = tally.json("verify", bundle, given, "--trust", trust, code=want)
+        return str(findings(answer, "carrier")[-1]["code"])
+
+    run = b"".join(ROWS[119:122])
+    assert code(path, ROWS[119], 0) == code(path, ROWS[129], 0) == "excerpt"
+    # A run of shown pieces without its bytes, a withheld piece, anything else: it cannot be told.
+    for content in (run, ROWS[7], b"other\n", b"".join(ROWS[:SOME])):
+        assert code(path, content, 3) == "unknown"
+    assert code(with_bytes, run, 0) == "excerpt"
+    assert code(with_bytes, b"".join(ROWS[119:121]), 3) == "unknown"
+    assert code(with_bytes, b"other", 1, "120-122") == "no-match"
+    # The size of the file is known here, and its digest.
+    assert code(whole, ROWS[119], 0) == "excerpt-of-size"
+    assert code(whole, b"".join(ROWS[:SOME]), 0) == "file"
+    assert code(whole, b"".join(ROWS[:SOME])[:-1] + b"x", 1) == "no-match"
+    assert code(whole, run, 3) == "unknown"
+
+
+def test_forged_moved_and_swapped_pieces_are_refuted(tally: Tally, table: Path) -> None:
+    path = bundled(tally, "--part", "120-122", "--with-carriers", "--disclose", "carrier.size")
+    trust = moved(tally)
+    files = held(path)
+    lines, excerpt = named(files, "parts/"), named(files, "excerpts/")
+    header, *rows, last = files[lines].decode().split("\n")
+
+    def refuted(changes: dict[str, bytes | None], step: str) -> None:
+        other = changed(path, tally.work / "changed", changes)
+        answer = tally.json("verify", other, "--trust", trust, code=1)
+        bad = [one["step"] for one in answer["findings"] if one["outcome"] == "refuted"]
+        assert bad[0] == step, answer
+
+    def relined(*now: str) -> bytes:
+        return "\n".join([header, *now, last]).encode()
+
+    assert tally("verify", changed(path, tally.work / "same", {}), "--trust", trust).code == 0
+    number, text, path_up = rows[1].split(" ")
+    other = rows[2].split(" ")[1]
+    for now in (
+        relined(rows[0], f"{number} {other} {path_up}", rows[2]),
+        relined(rows[0], f"{int(number) + 2} {text} {path_up}"),
+        relined(
+            rows[0], f"{number} {text[:60]}{'A' if text[60] != 'A' else 'B'}{text[61:]} {path_up}"
+        ),
+        relined(rows[1], rows[0], rows[2]),
+        relined(),
+        files[lines].replace(b"part-lines", b"manifest-lines"),
+        files[lines] + b"\n",
+    ):
+        refuted({lines: now}, "manifest")
+    content = files[excerpt]
+    for wrong in (
+        content[::-1],
+        content[:-1],
+        content + b"\n",
+        b"",
+        ROWS[120] + ROWS[119] + ROWS[121],
+    ):
+        refuted({excerpt: wrong}, "carrier")
+    moved_name = excerpt.replace("120-122", "121-123")
+    refuted({excerpt: None, moved_name: content}, "carrier")
+    refuted({excerpt: None, excerpt.replace("120-122", "122-120"): content}, "carrier")
+    refuted({lines: relined(rows[0], rows[2])}, "carrier")
+    for name in (lines.replace("parts/", "parts/0"), "excerpts/0000000000000000/1-2"):
+        refuted({name: content}, "index")
+    # What is left out is not refuted, and not proven.
+    gone = changed(path, tally.work / "gone", {lines: None})
+    codes = [
+        one["code"]
+        for one in findings(tally.json("verify", gone, "--trust", trust, code=3), "carrier")
+    ]
+    assert codes == ["excerpt-not-shown"]
+
+
+def test_every_attack_on_the_new_files_is_caught(tally: Tally, table: Path) -> None:
+    path = bundled(tally, "--part", "120-122", "--with-carriers")
+    trust = moved(tally)
+    bundle = read_bundle(path)
+    flips = {flip.what: flip for flip in choose_flips(bundle, {})}
+    for what in ("excerpt", "line of a piece"):
+        flip = flips[what]
+        content = apply_flip(bundle.files[flip.path], flip)
+        other = changed(path, tally.work / "attacked", {flip.path: content})
+        answer = tally.json("verify", other, "--trust", trust, code=1)
+        bad = {one["step"] for one in answer["findings"] if one["outcome"] == "refuted"}
+        assert flip.step in bad
+
+
+def test_lines_of_the_readme_check_an_excerpt_by_hand(tally: Tally, table: Path) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl")
+    path = bundled(tally, "--part", "120-122", "--with-carriers")
+    place = tally.work / "unpacked"
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(place)
+    text = (place / "README.txt").read_text("utf-8").split("The excerpts, by hand")[1]
+    text = text.split("The stamps")[0]
+    commands = [line.strip() for line in text.split("\n") if " | " in line]
+    told = [
+        subprocess.run(
+            ["/bin/sh", "-c", line], cwd=place, capture_output=True, text=True, check=True
+        )
+        for line in commands
+    ]
+    assert len(told) == 3
+    digest = hashlib.sha256(ROWS[119]).hexdigest()
+    assert told[0].stdout.split()[0] == digest
+    assert digest in text
+    assert told[1].stdout.startswith('["')
+    assert f',119,{{"offset":{len(b"".join(ROWS[:119]))},"sha256":"{digest}"' in told[1].stdout
+    assert told[2].stdout.split()[-1] in text
+
+
+def test_cells_of_a_notebook_and_pieces_of_any_file_can_be_shown(tally: Tally) -> None:
+    notebook, picture = tally.work / "a.ipynb", tally.work / "b.bin"
+    cells = b'{"cells": [{"cell_type": "code"}, {"cell_type": "raw"}], "nbformat": 4}'
+    notebook.write_bytes(cells)
+    picture.write_bytes(bytes(200_000))
+    assert tally("anchor", notebook).code == 0
+    assert tally("anchor", "--parts", picture).code == 0
+    for record, part, words in (("1", "2", "ipynb-cells"), ("2", "4", "bytes-64k")):
+        path = tally.work / f"{record}.zip"
+        ran = tally("bundle", record, "--part", part, "--with-carriers", "-o", path)
+        assert ran.code == 0, ran.err
+        told = tally("verify", path, "--trust", tally.vault / "development-trust.toml")
+        assert told.code == 0, told.out
+        assert words in told.out
+
+
+def test_what_cannot_be_shown_is_said_plainly(tally: Tally, table: Path) -> None:
+    table.write_bytes(b"1\n")
+    tally("anchor", "--no-parts", table)
+    for words, text in (
+        (("1", "--part", "301"), "record 1 has no piece 301"),
+        (("2", "--part", "1"), "record 2 has no parts"),
+        (("1", "2", "--part", "1"), "parts are of one record, not of 2"),
+        (("1", "--part", "0"), "'0' names no pieces"),
+        (("1", "--part", "3-2"), "'3-2' names no pieces"),
+        (("1", "--part", "1-"), "'1-' names no pieces"),
+        (("1", "--header"), "--header shows piece 1"),
+    ):
+        ran = tally("bundle", *words, "--dry-run")
+        assert ran.code == 2
+        assert text in ran.err
+    ran = tally("anchor", "--parts", tally.work)
+    assert ran.code == 2
+
+
+def test_changed_and_unkept_files_have_no_bytes_to_show(tally: Tally) -> None:
+    path = tally.work / "a.txt"
+    path.write_bytes(b"1\n2\n")
+    tally("anchor", "--no-keep", path)
+    assert tally("bundle", "1", "--part", "2", "--with-carriers", "--dry-run").code == 0
+    path.write_bytes(b"1\n3\n")
+    ran = tally("bundle", "1", "--part", "2", "--with-carriers", "--dry-run")
+    assert ran.code == 2
+    assert "no longer what was anchored" in ran.err
+    assert tally("bundle", "1", "--part", "2", "--dry-run").code == 0
