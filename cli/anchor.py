@@ -1,15 +1,18 @@
 """``tally anchor`` and ``tally sync``: carriers into records, records into the ledger."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
+from cli.claims import claim_options, make_wish
 from cli.compose import Tally, open_tally, pending_words, vault_folder
 from cli.output import (
     EXIT_DONE,
     EXIT_INCOMPLETE,
+    UsageError,
     error_json,
     fail,
     format_size,
@@ -24,33 +27,31 @@ from cli.output import (
 from ledger.doors.carrier import FileCarrier, read_carrier
 from ledger.doors.client import StampReport
 from ledger.errors import LedgerError
-from ledger.holder.anchoring import Anchored, Wish
-from ledger.record.vocabulary import terms
+from ledger.holder.anchoring import Anchored
+from ledger.holder.said import DIGEST_PREFIX, Unread, Wish, parse_unread
 
 DEFAULT_NOTEBOOK = "notebook"
 
 
-def _terms(claim: str) -> click.Choice[str]:
-    return click.Choice([term.code for term in terms(claim)])
-
-
 @click.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.argument("paths", nargs=-1, metavar="PATH|sha256:HEX...")
 @click.option("--notebook", default=DEFAULT_NOTEBOOK, show_default=True, help="Its own chain.")
-@click.option("--title", help="Real title (withheld unless disclosed).")
-@click.option("--label", help="Neutral label for public use.")
-@click.option("--note", help="Free text.")
-@click.option("--kind", type=_terms("kind"), default="carrier", show_default=True)
-@click.option("--stage", type=_terms("stage"), help="Stage of the work.")
+@click.option("--digest", "digests", multiple=True, metavar="HEX", help="A SHA-256 in its place.")
+@click.option("--name", help="Name of the file whose digest is given.")
+@click.option("--size", type=click.IntRange(0), help="Its size in bytes.")
 @click.option("--keep/--no-keep", default=None, help="Keep an encrypted copy (default: to 1 GiB).")
 @click.option("--parts/--no-parts", default=None, help="Seal each line (default: texts to 64 MiB).")
 @click.option("--no-wait", is_flag=True, help="Do not ask the TSAs now; `tally sync` does.")
 @click.option("--again", is_flag=True, help="A new record even if nothing changed.")
 @click.option("--skip-unreadable", is_flag=True, help="Record what cannot be read as skipped.")
+@claim_options
 @vault_option
 @json_option
 def anchor(
     paths: tuple[str, ...],
+    digests: tuple[str, ...],
+    name: str | None,
+    size: int | None,
     no_wait: bool,
     skip_unreadable: bool,
     vault: str | None,
@@ -62,16 +63,24 @@ def anchor(
     One that cannot be read does not keep the others from being anchored. Exit 3 if a stamp is
     still pending: the record is safe, `tally sync` asks again.
     """
+    given = _given(paths, digests, name, size)
     tally = open_tally(vault_folder(vault), writing=True)
-    wish = Wish(**said)
+    wish = make_wish(said, tally.vault.records)
+    if not given and wish.kind == "carrier":
+        raise UsageError("nothing to anchor", "give a PATH; records of other --kind can go without")
+    given = given or [(wish.kind, Unread())]
     done: list[_Done] = []
     failed: list[tuple[str, LedgerError]] = []
-    for path in paths:
+    for path, unread in given:
         try:
-            done.append(_anchor(tally, path, wish, skip_unreadable))
+            if unread is None:
+                done.append(_anchor(tally, path, wish, skip_unreadable))
+            else:
+                anchored = tally.anchorer.anchor_unread(unread, wish)
+                done.append(_Done(path, anchored, 0, unread.size or 0, 0))
         except LedgerError as error:
             failed.append((path, error))
-    if len(paths) == 1 and failed:
+    if len(given) == 1 and failed:
         raise failed[0][1]
     report, problem = _send(tally, no_wait) if done else (None, None)
     rows = [_row(tally, one) for one in done]
@@ -92,11 +101,23 @@ def anchor(
     return max(codes, default=EXIT_DONE)
 
 
+def _given(
+    paths: Sequence[str], digests: Sequence[str], name: str | None, size: int | None
+) -> list[tuple[str, Unread | None]]:
+    """What is to be anchored: a path, or what is not read here."""
+    unread = [*digests, *(path for path in paths if path.startswith(DIGEST_PREFIX))]
+    if (name is not None or size is not None) and len(unread) != 1:
+        raise click.UsageError("--name and --size are of one digest: give one")
+    read = [path for path in paths if not path.startswith(DIGEST_PREFIX)]
+    given = [parse_unread(text, name, size) for text in unread]
+    return [*((path, None) for path in read), *((str(one.path), one) for one in given)]
+
+
 @dataclass(frozen=True, slots=True)
 class _Done:
     """What is told of an anchored carrier; the list of its files is not held longer than needed."""
 
-    path: Path
+    path: str
     anchored: Anchored
     files: int
     size: int
@@ -115,7 +136,7 @@ def _anchor(tally: Tally, path: str, wish: Wish, skip_unreadable: bool) -> _Done
     entries = (carrier.entry,) if isinstance(carrier, FileCarrier) else carrier.entries
     skipped = sum(entry.skipped is not None for entry in entries)
     return _Done(
-        path=carrier.path,
+        path=str(carrier.path),
         anchored=tally.anchorer.anchor(carrier, wish),
         files=len(entries) - skipped,
         size=sum(entry.size for entry in entries),
@@ -135,13 +156,14 @@ def _send(tally: Tally, no_wait: bool) -> tuple[StampReport | None, LedgerError 
 def _row(tally: Tally, one: _Done) -> dict[str, Any]:  # Any: a JSON document
     record = tally.vault.records.find(one.anchored.record.entry.hex())
     return {
-        "path": str(one.path),
+        "path": one.path,
         "new": one.anchored.new,
         "record": record.number,
         "notebook": record.notebook,
         "seq": record.seq,
         "entry": record.entry.hex(),
         "index": record.index,
+        "read": one.files > 0,
         "files": one.files,
         "bytes": one.size,
         "skipped": one.skipped,
@@ -153,10 +175,15 @@ def _row(tally: Tally, one: _Done) -> dict[str, Any]:  # Any: a JSON document
 def _tell(row: dict[str, Any], anchored: Anchored) -> None:  # Any: a JSON document
     state = "anchored " if row["new"] else "unchanged"
     size = f"{row['files']} files, " if row["files"] != 1 else ""
+    size += format_size(row["bytes"])
+    if not row["read"]:
+        size = (
+            "digest only, nothing kept" if row["path"].startswith(DIGEST_PREFIX) else "no carrier"
+        )
     stands = "queued" if row["index"] is None else f"entry {row['index']}"
     place = f"record {row['record']} ({row['notebook']}/{row['seq']}), {stands}"
     name = Path(row["path"]).name or row["path"]
-    result(f"{state}  {name}  {size}{format_size(row['bytes'])}  {place}")
+    result(f"{state}  {name}  {size}  {place}")
     if row["skipped"]:
         talk(f"{row['skipped']} could not be read and are recorded as skipped")
     for name, size_bytes in anchored.not_kept:

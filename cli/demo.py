@@ -17,9 +17,9 @@ from cli.output import EXIT_DONE, EXIT_REFUTED, as_language, colour, language_op
 from ledger.doors.carrier import FileCarrier, FolderCarrier, read_carrier
 from ledger.doors.files import write_bundle, write_durably
 from ledger.errors import NotFoundError
-from ledger.holder.anchoring import Wish
 from ledger.holder.bundling import Bundler, Choice, Plan
 from ledger.holder.config import Config
+from ledger.holder.said import Wish
 from ledger.proof.attack import apply_flip, choose_flips
 from ledger.proof.bundle import Bundle, Digest, make_index, parse_index
 from ledger.proof.verdict import Language, Outcome, Verdict, say

@@ -19,6 +19,7 @@ from cli.output import (
     vault_option,
 )
 from cli.terms import term_choice
+from ledger.holder.said import DIGEST_PREFIX
 from ledger.holder.search import Query, count_listed, find_listed
 from ledger.record.manifest import FileEntry, parse_line
 from ledger.record.record import parse_record
@@ -158,6 +159,8 @@ def show(record: str, with_files: bool, vault: str | None, as_json: bool) -> int
         result(f"{name:15} {claim}")
     for name, claim in parsed.carrier.items():
         result(f"carrier.{name:12} {claim}")
+    if (stored.path or "").startswith(DIGEST_PREFIX):
+        result("original none was kept: only its digest was given")
     for entry in files if with_files else files[:10]:
         tail = f"skipped: {entry.skipped}" if entry.skipped else entry.sha256.hex()
         result(f"  {entry.path}  {format_size(entry.size)}  {tail}")

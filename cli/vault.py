@@ -37,6 +37,7 @@ from ledger.holder.anchoring import content_of
 from ledger.holder.config import PROFILES, Config, TsaSetting, cn_config
 from ledger.holder.prover import checkpoint_of
 from ledger.holder.records import StoredRecord
+from ledger.holder.said import DIGEST_PREFIX
 from ledger.proof.revocation import find_captured
 from ledger.record.manifest import FileEntry, parse_line
 from ledger.report.timestamp import say_captured
@@ -192,7 +193,14 @@ def _numbers(numbers: Sequence[int]) -> str:
 
 
 def _changes(tally: Tally, path: Path) -> dict[str, list[str]]:
-    """Names under ``path`` by state, against the newest record of it or of a folder above it."""
+    """What is at ``path`` by state, against the newest record of it or of a folder above it."""
+    if str(path).startswith(DIGEST_PREFIX):
+        return _of_digest(tally, str(path).lower())
+    return _on_disk(tally, path)
+
+
+def _on_disk(tally: Tally, path: Path) -> dict[str, list[str]]:
+    """Names under ``path`` by state."""
     record, inside = _nearest(tally, Path(os.path.realpath(path)))
     lines: dict[str, FileEntry] = {}
     if record is not None and record.manifest is not None:
@@ -222,6 +230,14 @@ def _changes(tally: Tally, path: Path) -> dict[str, list[str]]:
     if not any(changes.values()):
         return {"anchored": [f"{path} in record {record.number}"]}
     return changes
+
+
+def _of_digest(tally: Tally, digest: str) -> dict[str, list[str]]:
+    """A carrier of which only the digest was given: there is no file to look at."""
+    record = tally.vault.records.latest_of_path(digest)
+    if record is None:
+        return {"new": [digest]}
+    return {"anchored": [f"{digest} as record {record.number}, digest only: nothing is kept"]}
 
 
 def _nearest(tally: Tally, place: Path) -> tuple[StoredRecord | None, str]:

@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ledger.doors.carrier import read_carrier
-from ledger.holder.anchoring import Anchored, Anchorer, Wish
+from ledger.holder.anchoring import Anchored, Anchorer
 from ledger.holder.config import Config
 from ledger.holder.records import StoredRecord
+from ledger.holder.said import Wish
 from ledger.holder.vault import Vault, begin_vault, finish_vault
 from ledger.operator.devtsa import DevelopmentTsa
 from ledger.operator.guard import Guard

@@ -42,8 +42,8 @@ ORDER: Mapping[str, str] = {
         " capture closed local"
     ),
     "ledger/holder": (
-        "config schema records captures prover receipts kept_ledger search manifests originals kept"
-        " successions vault exporting segments anchoring excerpts by_hand readme bundling"
+        "config schema records captures prover receipts kept_ledger search said manifests originals"
+        " kept successions vault exporting segments anchoring excerpts by_hand readme bundling"
     ),
 }
 """A file imports, of its own room, only what stands before it. A room not named is free in that."""

@@ -24,9 +24,10 @@ from ledger.doors.pieces import choose_scheme, read_parts
 from ledger.errors import MalformedError
 from ledger.holder.captures import Capture
 from ledger.holder.records import StoredRecord
+from ledger.holder.said import Unread, Wish, check_wish
 from ledger.holder.successions import SUCCESSIONS, Succession
 from ledger.holder.vault import Vault
-from ledger.record.claims import check_claim, format_time
+from ledger.record.claims import format_time
 from ledger.record.manifest import FileEntry, make_lines
 from ledger.record.parts import make_part_lines
 from ledger.record.record import cover_entry, entry_of, issue_record
@@ -40,26 +41,6 @@ LINES_AT_ONCE = 4096
 """Manifest lines held in memory: each is as big as all else that is known of its file."""
 
 _MEDIA_TYPE = re.compile(r"[a-z0-9.+-]{1,64}/[a-z0-9.+-]{1,64}")
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What the user says about a carrier. ``keep``: True, False, or None for the vault's limit.
-
-    ``parts``: seal each piece of a file by itself, so that it can be shown alone: True, False, or
-    None for what ``ledger.doors.pieces`` chooses by content.
-    """
-
-    notebook: str
-    kind: str = "carrier"
-    stage: str | None = None
-    title: str | None = None
-    label: str | None = None
-    note: str | None = None
-    trigger: str = "manual"
-    keep: bool | None = None
-    parts: bool | None = None
-    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +105,26 @@ class Anchorer:
             raise MalformedError(f"the vault lies inside {place}", hint=hint)
         if place.is_relative_to(vault):
             raise MalformedError(f"{place} lies inside the vault", hint="anchor your own files")
-        for name in ("notebook", "kind", "trigger", "stage", "title", "label", "note"):
-            value = getattr(wish, name)
-            if value is not None:
-                check_claim(name, value)
+        check_wish(wish)
+
+    def anchor_unread(self, carrier: Unread, wish: Wish) -> Anchored:
+        """Record ``carrier``, of which nothing was read here; nothing is kept of it.
+
+        The same digest again makes no new record. Errors as in ``anchor``.
+        """
+        check_wish(wish)
+        with self._vault.turn():
+            previous = None
+            if carrier.path is not None:
+                previous = self._vault.records.latest_of_path(carrier.path, wish.notebook)
+            if previous is not None and not wish.again:
+                return Anchored(previous, False)
+            now = self._clock()
+            claims, content = self._claims(wish, now), carrier.sha256 or ""
+            capture = Capture(
+                now, wish.notebook, claims, carrier.claims, carrier.path, content, None
+            )
+            return Anchored(self._issue(capture, previous), True)
 
     def cover(self) -> None:
         """Append one cover entry: a heartbeat that says nothing, its secret kept."""
@@ -255,20 +252,21 @@ class Anchorer:
     def _capture(self, carrier: FileCarrier | FolderCarrier, wish: Wish, content: str) -> Capture:
         """All that the record of ``carrier`` will say but its place and its bounds."""
         now = self._clock()
-        claims: dict[str, JsonValue] = {
-            "kind": wish.kind,
-            "trigger": wish.trigger,
-            "notebook": wish.notebook,
-            "captured_time": format_time(now),
-            "environment": {"tool": f"tallystick {__version__}", "os": platform.system() or "?"},
-        }
-        said = {"stage": wish.stage, "title": wish.title, "label": wish.label, "note": wish.note}
-        claims |= {name: value for name, value in said.items() if value is not None}
+        claims = self._claims(wish, now)
         carrier_claims, manifest = self._carrier_claims(carrier)
         if isinstance(carrier, FileCarrier):
             carrier_claims |= self._parts_claim(carrier, wish.parts)
         path = str(carrier.path)
         return Capture(now, wish.notebook, claims, carrier_claims, path, content, manifest)
+
+    def _claims(self, wish: Wish, now: datetime) -> dict[str, JsonValue]:
+        """What ``wish`` says, and what every record of this vault says."""
+        made = {"tool": f"tallystick {__version__}", "os": platform.system() or "?"}
+        said = wish.said
+        match said.get("environment"):
+            case dict() as environment:
+                made |= environment
+        return {**said, "captured_time": format_time(now), "environment": {**made}}
 
     def _issue(self, capture: Capture, previous: StoredRecord | None) -> StoredRecord:
         """Sign ``capture`` as the next record of its notebook; ``previous``: what it revises."""
@@ -287,10 +285,7 @@ class Anchorer:
         digests = self._vault.receipts.newest_digests()
         if digests:
             claims["not_before"] = [*digests]
-        named = (("wasRevisionOf", previous), ("continues", before))
-        refs: list[JsonValue] = [
-            {"rel": rel, "entry": one.entry.hex()} for rel, one in named if one is not None
-        ]
+        refs = _related(capture.claims.get("refs"), previous, before)
         if refs:
             claims["refs"] = refs
         try:
@@ -320,6 +315,19 @@ class Anchorer:
         # If we die before this line nothing was promised (a manifest without a record may be left);
         # after it the record is sent later.
         return self._vault.records.add(record, capture.captured, capture=capture.number)
+
+
+def _related(
+    named: JsonValue, previous: StoredRecord | None, before: StoredRecord | None
+) -> list[JsonValue]:
+    """The relations a user ``named``, and those known here to what is revised and continued.
+
+    Who names what is revised knows better.
+    """
+    refs = list(named) if isinstance(named, list) else []
+    said = any(isinstance(one, dict) and one["rel"] == "wasRevisionOf" for one in refs)
+    known = (("wasRevisionOf", None if said else previous), ("continues", before))
+    return refs + [{"rel": rel, "entry": one.entry.hex()} for rel, one in known if one is not None]
 
 
 def _text(capture: Capture, name: str) -> str | None:

@@ -25,6 +25,7 @@ from ledger.holder.kept_ledger import LEDGER_LOST
 from ledger.holder.prover import Prover, checkpoint_of
 from ledger.holder.readme import format_readme
 from ledger.holder.records import StoredRecord
+from ledger.holder.said import DIGEST_PREFIX
 from ledger.holder.segments import check_one_chain, check_one_ledger
 from ledger.holder.vault import Vault
 from ledger.proof.bundle import README, VKEYS, Bundle, Digest, make_index, place_of
@@ -280,6 +281,9 @@ class Bundler:
                 self._originals.restore(sha256, target)
             return target
         hint = "leave out --with-carriers, or put the original back"
+        if str(path).startswith(DIGEST_PREFIX):
+            hint = "leave out --with-carriers, and hand the file over beside the bundle"
+            raise NotFoundError(f"{path} was not kept: only its digest was given", hint=hint)
         try:
             carrier = read_carrier(path)
         except LedgerError as error:

@@ -27,8 +27,9 @@ _COLUMNS = "number, captured, notebook, path, content, manifest, claims, carrier
 class Capture:
     """What a record will say. ``number``: its place in the queue, 0 while it is in none.
 
-    ``captured``: aware, whole seconds. ``claims``: all but ``link``, ``refs``, ``not_before`` and
-    ``ledger``. ``path``, ``content``, ``manifest``: as in ``StoredRecord``.
+    ``captured``: aware, whole seconds. ``claims``: all but ``link``, ``not_before`` and ``ledger``,
+    ``refs`` as far as a person named them. ``path``, ``content``, ``manifest``: as in
+    ``StoredRecord``.
     """
 
     captured: datetime

@@ -19,9 +19,9 @@ from measure import run
 
 from cli.compose import DEVELOPMENT_TRUST, make_tally
 from ledger.doors.carrier import read_carrier
-from ledger.holder.anchoring import Wish
 from ledger.holder.bundling import Bundler, Choice
 from ledger.holder.config import Config
+from ledger.holder.said import Wish
 from ledger.proof.bundle import Bundle
 from ledger.proof.trust import Trust, parse_trust
 from ledger.proof.verdict import Outcome

@@ -18,7 +18,7 @@ from cli.compose import open_tally
 from cli.main import run
 from ledger.doors.carrier import read_carrier
 from ledger.errors import LedgerError
-from ledger.holder.anchoring import Wish
+from ledger.holder.said import Wish
 
 Words = Sequence[str]
 

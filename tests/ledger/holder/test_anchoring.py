@@ -11,8 +11,9 @@ import pytest
 from ledger.doors.carrier import FolderCarrier, read_carrier
 from ledger.errors import MalformedError, UnavailableError
 from ledger.holder import anchoring
-from ledger.holder.anchoring import Wish, content_of
+from ledger.holder.anchoring import content_of
 from ledger.holder.config import Config
+from ledger.holder.said import Wish
 from ledger.operator.local import LocalLedger
 from ledger.record.manifest import FileEntry, parse_line
 from ledger.record.parts import parse_part_line

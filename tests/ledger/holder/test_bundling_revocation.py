@@ -14,8 +14,9 @@ import pytest
 
 from ledger.doors.carrier import read_carrier
 from ledger.doors.files import read_bundle, write_bundle
-from ledger.holder.anchoring import Anchorer, Wish
+from ledger.holder.anchoring import Anchorer
 from ledger.holder.bundling import Bundler, Choice, Plan
+from ledger.holder.said import Wish
 from ledger.operator.capture import Capture
 from ledger.operator.local import LocalLedger
 from ledger.operator.stamper import Stamper
