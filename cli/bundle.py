@@ -19,6 +19,7 @@ from cli.output import (
     vault_option,
 )
 from ledger.doors.files import write_bundle
+from ledger.errors import UnavailableError
 from ledger.holder.bundling import Bundler, Choice, Plan
 from ledger.holder.excerpts import parse_pieces
 from ledger.holder.records import StoredRecord
@@ -70,9 +71,10 @@ def bundle(
     pieces = tuple(one for text in (*parts, *["1"] * header) for one in parse_pieces(text))
     refuse_existing(output, force=force or dry_run)
     tally = open_to_read(vault_folder(vault))
-    if tally.closed is None:
-        tally.anchorer.send()
+    unsent = _send(tally)
     chosen = _choose(tally, records, notebook)
+    if unsent is not None and any(record.index is None for record in chosen):
+        raise unsent
     with tempfile.TemporaryDirectory(prefix="tally-") as work:
         choice = Choice(disclose, files, with_carriers, pieces)
         ledger = tally.ledger_of(chosen[0]) if chosen else tally.ledger
@@ -87,6 +89,16 @@ def bundle(
         result(f"written   {output}")
         hint(f"tally verify {output} --trust YOUR-TRUST-FILE")
     return EXIT_INCOMPLETE if plan.unstamped else EXIT_DONE
+
+
+def _send(tally: Tally) -> UnavailableError | None:
+    """Send what is queued; why not, if that cannot be: what the ledger has can be bundled."""
+    if tally.closed is None:
+        try:
+            tally.anchorer.send()
+        except UnavailableError as error:
+            return error
+    return None
 
 
 def _choose(tally: Tally, records: tuple[str, ...], notebook: str | None) -> list[StoredRecord]:

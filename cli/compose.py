@@ -14,7 +14,7 @@ import platformdirs
 
 from cli.output import hint, talk
 from ledger.doors.client import Ledger, StampReport
-from ledger.doors.files import read_limited, write_durably
+from ledger.doors.files import free_bytes, read_limited, write_durably
 from ledger.doors.keys import load_ledger_keys, make_ledger_keys
 from ledger.errors import ConflictError, LedgerError, MalformedError, NotFoundError
 from ledger.holder.anchoring import Anchorer
@@ -223,7 +223,8 @@ def open_ledger(
     store = SqliteStore(folder / "store.sqlite", create=create)
     close_with_command(store.close)
     name = f"{keys.origin.split('/')[1][:32]}.sqlite"
-    guard = Guard((state or state_folder()) / "guards" / name)
+    guards = (state or state_folder()) / "guards"
+    guard = Guard(guards / name)
     close_with_command(guard.close)
     tsas, certificates = make_tsas(vault, clock)
     development = vault.config.development
@@ -248,7 +249,15 @@ def open_ledger(
     )
     # Opening may sign what a crash left unsigned: like every writing it wants its turn.
     with vault.turn():
-        return LocalLedger(store, guard, keys, stamper, certificates, capture)
+        return LocalLedger(
+            store,
+            guard,
+            keys,
+            stamper,
+            certificates,
+            capture,
+            lambda: min(map(free_bytes, (folder, guards))),
+        )
 
 
 def ledger_keys(folder: Path) -> LedgerKeys:

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import shutil
 import stat
 import tempfile
 import zipfile
@@ -138,6 +139,14 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def free_bytes(folder: Path) -> int:
+    """What the file system of ``folder`` has free; UnavailableError if it cannot be asked."""
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError as error:
+        raise unavailable("see what is free at", folder, error) from error
 
 
 def read_limited(path: Path, limit_bytes: int) -> bytes:

@@ -4,11 +4,11 @@ Several processes may have it open; the holder sees to it that one at a time app
 finds the store moved by another opens it anew, with every check of a start.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ledger.doors.client import Stamp, StampReport
-from ledger.errors import ConflictError, NotFoundError
+from ledger.errors import ConflictError, NotFoundError, UnavailableError
 from ledger.operator.capture import Capture, Reasons
 from ledger.operator.guard import Guard
 from ledger.operator.sequencer import CHECKPOINT, LedgerKeys, Sequencer
@@ -19,6 +19,11 @@ from ledger.tlog.checkpoint import parse_checkpoint
 from ledger.tlog.note import NoteKey, parse_note
 from ledger.tlog.tile import Tile
 
+LOW_DISK_BYTES = 32 << 20
+"""Less than this free, and nothing is appended. An append of a full batch writes some 2 MiB to
+store and guard, its tokens and their revocation lists some more; and what else fills the disk does
+not wait for us to finish."""
+
 
 class LocalLedger:
     """A sequencer, its store and its stamper, as one ``Ledger``.
@@ -28,7 +33,8 @@ class LocalLedger:
     and ``stamp`` raise the ConflictError that ``closed`` tells.
 
     ``capture``: what the stamper hands its tokens on to, over the same store; None: nothing is
-    fetched for them, and ``certificates`` are all there are.
+    fetched for them, and ``certificates`` are all there are. ``free_bytes``: asked before each
+    append for what is free where store and guard lie; None: nobody asks.
     """
 
     def __init__(
@@ -39,6 +45,7 @@ class LocalLedger:
         stamper: Stamper,
         certificates: Sequence[bytes],
         capture: Capture | None = None,
+        free_bytes: Callable[[], int] | None = None,
     ) -> None:
         self._store = store
         self._guard = guard
@@ -46,6 +53,7 @@ class LocalLedger:
         self._stamper = stamper
         self._certificates = tuple(certificates)
         self._capture = capture
+        self._free_bytes = free_bytes
         self._closed: ConflictError | None = None
         self._sequencer: Sequencer | None = None
         try:
@@ -76,10 +84,12 @@ class LocalLedger:
     def append(self, entries: Sequence[bytes]) -> tuple[int, ...]:
         """Append, sign, guard and publish; see ``Sequencer.append``.
 
-        If we die at any step, the next start goes on from there; nobody was told an index.
+        If we die at any step, the next start goes on from there; nobody was told an index. With
+        less than ``LOW_DISK_BYTES`` free, UnavailableError before anything is written.
         """
         if self._closed is not None:
             raise self._closed
+        self._require_room()
         sequencer = self._sequencer
         if sequencer is None or self._store.head() != self._head:
             # Another process had its turn since, or an append of ours did not finish.
@@ -88,6 +98,14 @@ class LocalLedger:
         indexes = sequencer.append(entries)
         self._sequencer, self._head = sequencer, self._store.head()
         return indexes
+
+    def _require_room(self) -> None:
+        free = LOW_DISK_BYTES if self._free_bytes is None else self._free_bytes()
+        if free < LOW_DISK_BYTES:
+            raise UnavailableError(
+                f"the disk has {free >> 20} MiB free, want {LOW_DISK_BYTES >> 20} to append",
+                hint="make room; what is queued stays queued, and all that is there can be read",
+            )
 
     def checkpoint(self) -> bytes:
         """The newest published signed file; NotFoundError before the first append."""

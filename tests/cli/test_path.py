@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from cli import compose
 from ledger.doors.sqlite import turn
 from ledger.errors import UnavailableError
 from ledger.operator.sequencer import Sequencer
@@ -111,6 +112,22 @@ def test_one_bad_path_does_not_stop_the_others(tally: Tally, folder: Path) -> No
     assert [row["record"] for row in value["anchored"]] == [2]
     assert [row["code"] for row in value["failed"]] == ["TALLY-E003"]
     assert tally.json("status", code=0)["queued"] == []
+
+
+def test_low_disk_queues_the_record_and_what_is_there_can_be_proven(
+    tally: Tally, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told(tally, "anchor", folder)
+    (folder / "a.txt").write_bytes(b"changed")
+    with monkeypatch.context() as patch:
+        patch.setattr(compose, "free_bytes", lambda _: 1 << 20)
+        ran = tally("anchor", folder)
+        assert (ran.code, "queued" in ran.out) == (3, True)
+        assert "tally: the disk has 1 MiB free, want 32 to append  [TALLY-E006]" in ran.err
+        assert tally("sync").code == 3
+        told(tally, "bundle", "1", "-o", "x.zip")
+        verdict(tally, "x.zip")
+    assert tally.json("sync")["sent"] == 1
 
 
 def test_record_that_could_not_be_sent_is_safe_and_sent_by_sync(

@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import stat
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from ledger.doors import files
 from ledger.doors.files import (
     durable_writer,
+    free_bytes,
     make_folder,
     read_blocks,
     read_limited,
@@ -172,3 +174,11 @@ def test_digest_of_a_stream_stops_at_the_limit() -> None:
     assert files.digest_stream(io.BytesIO(b"abc"), 3).size == 3
     with pytest.raises(MalformedError, match="more than 2 bytes"):
         files.digest_stream(io.BytesIO(b"abc"), 2)
+
+
+def test_free_bytes_are_those_of_the_folders_file_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert 0 < free_bytes(tmp_path) <= shutil.disk_usage(tmp_path).total
+    with pytest.raises(UnavailableError, match="cannot see what is free at"):
+        free_bytes(tmp_path / "none")

@@ -12,7 +12,7 @@ from ledger.errors import ConflictError, NotFoundError, UnavailableError
 from ledger.operator.capture import Capture
 from ledger.operator.devtsa import DevelopmentTsa
 from ledger.operator.guard import Guard
-from ledger.operator.local import LocalLedger
+from ledger.operator.local import LOW_DISK_BYTES, LocalLedger
 from ledger.operator.stamper import Stamper
 from ledger.operator.store.sqlite import SqliteStore
 from ledger.tlog.checkpoint import check_signatures, parse_checkpoint
@@ -31,6 +31,7 @@ class Opener:
 
     folder: Path
     closing: list[Callable[[], None]]
+    free: Callable[[], int] | None = None
 
     def __call__(
         self, store: str = "store.sqlite", guard: str = "guard.sqlite", *, capture: bool = False
@@ -47,7 +48,7 @@ class Opener:
             random_bytes=lambda size: bytes(range(1, size + 1)),
             after=watching.after if watching else None,
         )
-        return LocalLedger(kept, watched, KEYS, stamper, [TSA.root], watching)
+        return LocalLedger(kept, watched, KEYS, stamper, [TSA.root], watching, self.free)
 
     def copy(self, old: str, new: str) -> None:
         """A backup or a restore: the database file as it is, with what is not yet merged in."""
@@ -213,3 +214,18 @@ def test_ledger_that_another_restored_meanwhile_is_not_appended_to(opener: Opene
     assert ledger.closed is None
     with pytest.raises(ConflictError, match="guard signed 2"):
         opener().append(entries(7, 8))
+
+
+def test_low_disk_refuses_appends_before_anything_is_written_and_goes_on_reading(
+    opener: Opener,
+) -> None:
+    free = [LOW_DISK_BYTES]
+    opener.free = lambda: free[0]
+    ledger = opener()
+    assert ledger.append(entries(0, 3)) == (0, 1, 2)
+    free[0] -= 1
+    with pytest.raises(UnavailableError, match="the disk has 31 MiB free, want 32 to append"):
+        ledger.append(entries(3, 5))
+    assert size(ledger) == size(opener()) == 3
+    free[0] += 1
+    assert ledger.append(entries(3, 5)) == (3, 4)
