@@ -189,10 +189,14 @@ class Campaign:
         failed = next((one for one in after if one.code != 0), None)
         if failed is not None and (failed.code is None or fault is not Fault.FLIP):
             return f"then {failed.words[0]} gave {failed.code}: {failed.err[-300:]}", False
-        if fault is Fault.FLIP and failed is not None:
-            signed = oracle.wrongly_signed(place, self._before)
-            return (signed, False) if signed else (f"{outcome}, {failed.words[0]} refused", True)
+        if fault is Fault.FLIP and (bad := oracle.wrongly_signed(place, self._before)):
+            return bad, False
+        if failed is not None:
+            return f"{outcome}, {failed.words[0]} refused", True
         bad = oracle.wrong(place, self._before, [*said, *after])
+        if bad and fault is Fault.FLIP:
+            # The bundle of all records was proven: what is damaged, no proof rests on.
+            return f"{outcome}, proven beside damage", True
         return (bad, False) if bad else (f"{outcome}, whole", True)
 
 
