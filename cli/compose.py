@@ -1,6 +1,7 @@
 """Joins holder to operator: opens a vault together with the ledger it anchors in."""
 
 import contextlib
+import functools
 import hashlib
 import os
 import secrets
@@ -290,7 +291,8 @@ def open_closed(
         closed = ConflictError(text, hint="tally vault successor")
     else:
         closed = ConflictError(f"this ledger was closed, and is followed by {successor}")
-    return ClosedLedger(store, keys, capture, closed)
+    kept = functools.partial(vault.receipts.signed_file, keys[0].name)
+    return ClosedLedger(store, keys, capture, closed, kept)
 
 
 def open_attempts(vault: Vault) -> Attempts | None:

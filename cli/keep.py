@@ -1,7 +1,8 @@
-"""``tally vault``: keeping what the vault holds: recovery keys."""
+"""``tally vault``: keeping what the vault holds, and getting it back."""
 
 import click
 
+from cli.backup import backup, restore
 from cli.output import UsageError
 from cli.recovery import recovery
 from cli.successor import successor
@@ -15,5 +16,7 @@ def vault(context: click.Context) -> None:
         raise UsageError("no command was given", "tally vault --help")
 
 
+vault.add_command(backup)
+vault.add_command(restore)
 vault.add_command(recovery)
 vault.add_command(successor)

@@ -4,8 +4,8 @@ It is a command of its own, not an option of ``restore``: most ledgers that have
 never in a backup of ours, but lost their guard, or are copies that another program put back.
 """
 
+import contextlib
 import secrets
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -34,17 +34,14 @@ from cli.output import (
 from ledger.doors.client import Ledger, StampReport
 from ledger.doors.files import write_durably
 from ledger.doors.keys import make_ledger_keys
-from ledger.errors import ConflictError, VerificationError
+from ledger.errors import ConflictError, NotFoundError, VerificationError
 from ledger.holder.prover import checkpoint_of
 from ledger.holder.successions import SUCCESSIONS, Succession
 from ledger.record.claims import format_time
 from ledger.tlog.checkpoint import check_signatures
-from ledger.tlog.merkle import leaf_hash, tree_root
+from ledger.tlog.merkle import tree_root
 from ledger.tlog.note import format_vkey, parse_note
 from ledger.tlog.tile import tile_hash_reader
-
-AT_ONCE = 4096
-"""Entries looked up in one reading of tiles."""
 
 
 @click.command()
@@ -85,6 +82,9 @@ def succeed(tally: Tally, clock: Clock = now) -> None:
         before = vault.ledger_folder
         if vault.successions.next_folder() != folder:
             raise ConflictError("another process opened a successor just now", hint="tally status")
+        # What it cannot prove is queued for the successor.
+        with contextlib.suppress(NotFoundError, VerificationError):
+            vault.receipts.keep(old, vault.config.wanted)
         names = (*vault.records.notebooks(), SUCCESSIONS)
         vault.successions.add(
             Succession(
@@ -97,7 +97,7 @@ def succeed(tally: Tally, clock: Clock = now) -> None:
                 folder,
             ),
             {name: secrets.token_hex(16) for name in names},
-            [*_missing(tally, head.size)],
+            vault.config.wanted,
         )
         # Nothing is ever signed with them again, whoever gets hold of the folder.
         (before / "keys.pem").unlink(missing_ok=True)
@@ -147,17 +147,3 @@ def check_head(ledger: Ledger, signed_file: bytes) -> None:
             f"the ledger's tiles do not give the root of size {head.size}",
             hint="restore an earlier backup",
         )
-
-
-def _missing(tally: Tally, size: int) -> Iterator[bytes]:
-    """Entries that the vault believes in the ledger, and that are not in its tree of ``size``."""
-    believed = tally.vault.successions.entries_in(tally.ledger.origin)
-    inside = [(index, entry) for index, entry in believed if index < size]
-    yield from (entry for index, entry in believed if index >= size)
-    read = tile_hash_reader(size, tally.ledger.tiles)
-    for start in range(0, len(inside), AT_ONCE):
-        some = inside[start : start + AT_ONCE]
-        leaves = read([(0, index) for index, _ in some])
-        for (_, entry), leaf in zip(some, leaves, strict=True):
-            if leaf_hash(entry) != leaf:
-                yield entry

@@ -44,6 +44,7 @@ ORDER: Mapping[str, str] = {
     "ledger/holder": (
         "config schema records captures prover receipts kept_ledger search said manifests originals"
         " kept successions vault exporting segments anchoring excerpts by_hand readme bundling"
+        " snapshot backup"
     ),
 }
 """A file imports, of its own room, only what stands before it. A room not named is free in that."""

@@ -296,19 +296,19 @@ class Bundler:
     def _prove(self, record: StoredRecord, index: int, stamps: Sequence[Stamp]) -> set[int]:
         """Write the proofs of a record; the sizes they are under: stamped, else the newest."""
         sizes = {stamp.size for stamp in stamps}
-        newest = checkpoint_of(self._ledger.checkpoint()).size
-        if newest <= index:
+        if not sizes:
+            sizes = {checkpoint_of(self._ledger.checkpoint()).size}
+        if max(sizes) <= index:
             raise UnavailableError(
                 f"no receipt of record {record.number} is kept", hint=LEDGER_LOST
             )
-        for size in sizes or {newest}:
+        for size in sizes:
             path = self._vault.receipts.proof(record.number, size)
             if path is None:
                 path = self._prover.inclusion(record.entry, index, size)
             proof = ProofFile(index, path, self._ledger.signed_file(size))
             name = f"proofs/{record.entry.hex()[:16]}-{size}.tlog-proof"
             self._files[name] = format_proof_file(proof)
-            sizes.add(size)
         for stamp in stamps:
             tail = f"{stamp.tsa}-{hashlib.sha256(stamp.response).hexdigest()[:8]}.tsr"
             self._files[f"stamps/{stamp.size}/{tail}"] = stamp.response
@@ -322,7 +322,7 @@ class Bundler:
         for old, new in pairwise(ordered):
             try:
                 self._files[f"consistency/{old}-{new}"] = self._prover.consistency(old, new)
-            except UnavailableError:
+            except (UnavailableError, NotFoundError):
                 unlinked.append((old, new))
         keys = "".join(f"{format_vkey(key)}\n" for key in self._ledger.keys)
         self._files[VKEYS] = keys.encode("ascii")

@@ -5,7 +5,7 @@ is, with its own proofs; a new ledger with new keys is anchored in from then on,
 goes on as a new chain (docs/adr/0007).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from typing import Final
 
@@ -61,32 +61,33 @@ class Successions:
         """The folder for the next ledger: the same until a succession is added."""
         return f"ledgers/{len(self.all()) + 2}"
 
-    def add(self, succession: Succession, chains: Mapping[str, str], lost: Sequence[bytes]) -> None:
+    def add(self, succession: Succession, chains: Mapping[str, str], wanted: int) -> None:
         """Close a ledger, all in one transaction.
 
-        ``chains``: the new chain of each notebook. ``lost``: entries that it was thought to have
-        and has not; they are queued for the successor.
+        ``chains``: the new chain of each notebook. Records without a receipt of ``wanted`` TSAs are
+        queued for the successor: nobody will stamp them in a ledger that is closed.
         """
-        origin = succession.origin
+        unproven = """FROM records
+            WHERE idx IS NOT NULL AND stamps < ? AND (ledger IS NULL OR ledger = ?)"""
         with transaction(self._database):
             connection = self._database.conn
-            for table in ("records", "covers"):
-                sql = f"UPDATE {table} SET idx = NULL, ledger = NULL WHERE entry = ?"  # noqa: S608
-                connection.executemany(sql, [(entry,) for entry in lost])
-                sql = f"UPDATE {table} SET ledger = ? WHERE idx IS NOT NULL AND ledger IS NULL"  # noqa: S608
-                connection.execute(sql, (origin,))
+            values = (wanted, succession.origin)
+            connection.execute(
+                f"DELETE FROM receipts WHERE record IN (SELECT number {unproven})",  # noqa: S608
+                values,
+            )
+            connection.execute(
+                "UPDATE records SET idx = NULL, ledger = NULL, stamps = 0"  # noqa: S608 - constants
+                f" WHERE number IN (SELECT number {unproven})",
+                values,
+            )
+            connection.execute(
+                "UPDATE covers SET ledger = ? WHERE idx IS NOT NULL AND ledger IS NULL",
+                (succession.origin,),
+            )
             sql = """INSERT INTO notebooks (name, chain, created) VALUES (?, ?, ?)
                 ON CONFLICT (name) DO UPDATE SET chain = excluded.chain"""
             rows = [(name, chain, succession.closed) for name, chain in chains.items()]
             connection.executemany(sql, rows)
             sql = f"INSERT INTO successions ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
             connection.execute(sql, astuple(succession))
-
-    def entries_in(self, origin: str) -> tuple[tuple[int, bytes], ...]:
-        """Index and entry of all that the ledger ``origin``, not closed yet, is thought to have."""
-        sql = """SELECT idx, entry FROM records
-                WHERE idx IS NOT NULL AND (ledger IS NULL OR ledger = :origin)
-            UNION ALL SELECT idx, entry FROM covers WHERE idx IS NOT NULL AND ledger IS NULL"""
-        with asking():
-            rows = self._database.conn.execute(sql, {"origin": origin}).fetchall()
-        return tuple((int(index), bytes(entry)) for index, entry in rows)

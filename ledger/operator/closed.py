@@ -3,7 +3,7 @@
 It needs no private keys and asks no guard: what it published is checked against its public keys.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ledger.doors.client import Stamp
 from ledger.errors import ConflictError, NotFoundError, VerificationError
@@ -22,15 +22,22 @@ class ClosedLedger:
     """The ``Ledger`` in ``store``, to read. ``keys``: its public keys, of one name.
 
     ``closed``: what ``append`` and ``stamp`` raise. ``capture``: over the same store; what may
-    still be had for its stamps.
+    still be had for its stamps. ``kept``: gives the signed file of a size that a restored store
+    has lost and somebody else kept; NotFoundError.
     """
 
     def __init__(
-        self, store: Store, keys: Sequence[NoteKey], capture: Capture, closed: ConflictError
+        self,
+        store: Store,
+        keys: Sequence[NoteKey],
+        capture: Capture,
+        closed: ConflictError,
+        kept: Callable[[int], bytes],
     ) -> None:
         self._store = store
         self._keys = tuple(keys)
         self._capture = capture
+        self._kept = kept
         self.closed = closed
 
     @property
@@ -61,7 +68,7 @@ class ClosedLedger:
         """
         published = self._store.attachments(CHECKPOINT, size, size + 1)
         if not published:
-            raise NotFoundError(f"no checkpoint of size {size} was published")
+            return self._kept(size)
         content = published[0].content
         if len(check_signatures(parse_note(content), self._keys)) != len(self._keys):
             raise VerificationError(f"the checkpoint of size {size} is not signed by the ledger")

@@ -99,14 +99,16 @@ def test_records_of_both_ledgers_are_bundled_each_with_its_own_proofs(
     assert not (lost.work / "both.zip").exists()
 
 
-def test_what_was_queued_is_sent_to_the_successor_after_the_record_that_names_it(
+def test_what_nobody_can_prove_is_sent_to_the_successor_after_the_record_that_names_it(
     tally: Tally, folder: Path
 ) -> None:
     tally.json("anchor", folder)
     backup = tally.work / "backup"
     shutil.copytree(tally.vault / "ledger", backup)
     tally.json("anchor", folder / "a.txt")
-    # The ledger's folder alone comes back from yesterday: record 2 is in none any more.
+    tally.json("anchor", folder / "sub", "--no-wait")
+    # The ledger's folder alone comes back from yesterday. Of record 2 the vault has a receipt, of
+    # record 3 nobody has anything.
     shutil.rmtree(tally.vault / "ledger")
     backup.rename(tally.vault / "ledger")
     assert tally("anchor", folder / "sub").code == 3
@@ -115,18 +117,22 @@ def test_what_was_queued_is_sent_to_the_successor_after_the_record_that_names_it
     assert rows(tally) == [
         (1, "notebook", 1, 1),
         (2, "notebook", 2, 2),
-        (3, "ledgers", 1, 1),
+        (3, "notebook", 3, 2),
+        (4, "ledgers", 1, 1),
     ]
-    ran = tally("bundle", "2", "-o", "x.zip")
-    assert (ran.code, "`tally bundle 2 --only`" in ran.err) == (2, True)
-    ran = tally("bundle", "1", "2", "-o", "x.zip")
-    assert (ran.code, "`tally bundle 1` and `tally bundle 2 --only`" in ran.err) == (2, True)
+    ran = tally("bundle", "3", "-o", "x.zip")
+    assert (ran.code, "`tally bundle 3 --only`" in ran.err) == (2, True)
+    ran = tally("bundle", "1", "2", "3", "-o", "x.zip")
+    assert (ran.code, "`tally bundle 1 2` and `tally bundle 3 --only`" in ran.err) == (2, True)
     trust = tally.vault / "development-trust.toml"
-    tally.json("bundle", "2", "--only", "-o", "x.zip")
-    assert tally("verify", "x.zip", "--trust", trust).code == 0
-    tally.json("anchor", folder / "sub")
-    entry = tally.json("show", 2)["entry"]
-    assert claims(tally, 4)["refs"] == [{"rel": "continues", "entry": entry}]
+    for words in (["1", "2"], ["3", "--only"], ["4"]):
+        tally.json("bundle", *words, "--disclose", "ledger", "-o", "x.zip", "--force")
+        assert tally("verify", "x.zip", "--trust", trust).code == 0
+    tally.json("anchor", folder / "a.txt", "--again")
+    entry = tally.json("show", 3)["entry"]
+    refs = claims(tally, 5)["refs"]
+    assert isinstance(refs, list)
+    assert {"rel": "continues", "entry": entry} in refs
 
 
 def test_a_successor_can_be_succeeded(lost: Tally, folder: Path) -> None:
