@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ledger.doors.files import unavailable
-from ledger.errors import ConflictError, LedgerError, MalformedError, NotFoundError
+from ledger.errors import ConflictError, MalformedError, NotFoundError, VerificationError
 from ledger.holder.manifests import Manifests
 from ledger.holder.records import StoredRecord
 from ledger.proof.bundle import MAX_FILE_BYTES
@@ -67,11 +67,13 @@ def find_parts(manifests: Manifests, record: StoredRecord, wanted: Sequence[rang
             f"record {record.number} has no piece {max(beyond)}",
             hint=f"it has {count} ({scheme}), counted from 1",
         )
-    lines = show_lines(_read(manifests, root, count), sorted(set().union(*wanted)))
     try:
+        lines = show_lines(manifests.each(root), set().union(*wanted))
         parts = tuple(check_part_line(line, bytes.fromhex(root), count) for line in lines)
-    except LedgerError as error:
-        raise _damaged(root) from error
+    except (MalformedError, VerificationError, ValueError) as error:
+        hint = "restore it from a backup of the vault"
+        text = f"the lines {root[:16]} of the vault are damaged"
+        raise MalformedError(text, hint=hint) from error
     return ChosenParts(scheme, count, lines, parts)
 
 
@@ -101,18 +103,6 @@ def read_run(source: Path, run: Sequence[Part]) -> bytes:
         if hashlib.sha256(piece).digest() != part.sha256:
             raise ConflictError(f"{source} changed while the bundle was made")
     return content
-
-
-def _read(manifests: Manifests, root: str, count: int) -> list[str]:
-    lines = manifests.read(root)
-    if len(lines) != count or not all(map(str.isascii, lines)):
-        raise _damaged(root)
-    return lines
-
-
-def _damaged(root: str) -> MalformedError:
-    hint = "restore it from a backup of the vault"
-    return MalformedError(f"the lines {root[:16]} of the vault are damaged", hint=hint)
 
 
 def _check_size(size: int) -> None:

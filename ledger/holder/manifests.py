@@ -1,10 +1,10 @@
-"""Manifests of a vault: every line of an anchored folder, in a file named after their root."""
+"""Manifests of a vault: every line of a folder, or of a file's parts, in a file named by root."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from ledger.doors.files import durable_writer, read_limited, sync_folder, unavailable
-from ledger.errors import MalformedError
+from ledger.doors.files import durable_writer, is_absent, read_limited, sync_folder, unavailable
+from ledger.errors import MalformedError, NotFoundError
 from ledger.tlog.merkle import Hash, leaf_hash, root_of_leaves
 
 DRAFT = "draft"
@@ -14,6 +14,10 @@ MAX_MANIFEST_BYTES = 4 << 30
 """A manifest of ten million files is about this big."""
 
 
+SUBTREE_LEAVES = 1 << 12
+"""Leaves whose hashes are held at once: a power of two, so that they are a subtree of the tree."""
+
+
 class Manifests:
     """The manifests in ``folder``, one file each. Who writes has the vault's turn."""
 
@@ -21,24 +25,31 @@ class Manifests:
         self._folder = folder
 
     def write(self, batches: Iterable[Sequence[str]]) -> tuple[Hash, int]:
-        """Keep a folder's manifest lines under their root; root and count.
+        """Keep the lines of a folder's manifest, or of parts, under their root; root and count.
 
-        The lines come in batches and are not held: of each only its hash stays in memory.
+        The lines come in batches and are not held: of each subtree only its root stays in memory.
         """
         leaves: list[Hash] = []
+        subtrees: list[Hash] = []
+        count = 0
         with durable_writer(self._folder / DRAFT, overwrite=True) as file:
             for lines in batches:
                 rows = [line.encode("ascii") for line in lines]
                 file.write(b"\n".join([*rows, b""]))
                 leaves += map(leaf_hash, rows)
-        root = root_of_leaves(leaves)
+                count += len(rows)
+                while len(leaves) >= SUBTREE_LEAVES:
+                    subtrees.append(root_of_leaves(leaves[:SUBTREE_LEAVES]))
+                    del leaves[:SUBTREE_LEAVES]
+        # RFC 6962 §2.1: the root over the roots of whole subtrees, and of what is left at the end.
+        root = root_of_leaves([*subtrees, root_of_leaves(leaves)] if leaves else subtrees)
         # If we die before this line, the draft is written over by the next manifest.
         try:
             (self._folder / DRAFT).replace(self._folder / root.hex())
             sync_folder(self._folder)
         except OSError as error:
             raise unavailable("write", self._folder / root.hex(), error) from error
-        return root, len(leaves)
+        return root, count
 
     def read(self, root: str) -> list[str]:
         """The manifest lines under ``root`` (hex); NotFoundError if they are missing.
@@ -50,3 +61,17 @@ class Manifests:
             return content.decode("ascii").removesuffix("\n").split("\n")
         except UnicodeDecodeError as error:
             raise MalformedError(f"manifest {root[:16]} of the vault is damaged") from error
+
+    def each(self, root: str) -> Iterator[str]:
+        """As ``read``, a line at a time, which are not held."""
+        path = self._folder / root
+        try:
+            with path.open("rb") as file:
+                for row in file:
+                    yield row.removesuffix(b"\n").decode("ascii")
+        except UnicodeDecodeError as error:
+            raise MalformedError(f"manifest {root[:16]} of the vault is damaged") from error
+        except OSError as error:
+            if is_absent(error):
+                raise NotFoundError(f"no such file: {path}") from error
+            raise unavailable("read", path, error) from error

@@ -55,7 +55,7 @@ PIECE_BYTES: Final = 1 << 16
 """Size of a piece under ``bytes-64k``."""
 
 MAX_PARTS: Final = 1 << 18
-"""Pieces of one file: their lines are 52 MB in the vault, their hashes 20 MB in memory, and the
+"""Pieces of one file: their lines are 52 MB in the vault, their hashes 20 MB when some are shown, and the
 path of one is 18 hashes for a verifier. A text of more lines is cut by ``bytes-64k`` instead."""
 
 MAX_NOTEBOOK_BYTES: Final = 8 << 20

@@ -18,7 +18,7 @@ What a line says is left to ``manifest`` (files of a folder) and ``parts`` (piec
 
 import re
 from binascii import b2a_base64
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import pairwise
@@ -105,17 +105,25 @@ def prove_line(lines: Sequence[str], index: int) -> InclusionProof:
     return prove_inclusion(index, len(lines), leaf_reader(_leaves(lines)))
 
 
-def show_lines(lines: Sequence[str], indexes: Sequence[int]) -> tuple[ShownLine, ...]:
-    """Lines ``indexes`` of ``lines``, each with its proof. Cost: hashing all the lines, once.
+def show_lines(lines: Iterable[str], indexes: Collection[int]) -> tuple[ShownLine, ...]:
+    """Lines ``indexes`` of ``lines``, ascending, each with its proof.
 
-    Raises ValueError for an index outside of ``lines``.
+    The lines are gone through once and not held, only two hashes for each. Raises ValueError for an
+    index outside of ``lines``.
     """
-    if not all(0 <= index < len(lines) for index in indexes):
-        raise ValueError(f"want indexes of 0 to {len(lines) - 1}")
-    reader = leaf_reader(_leaves(lines))
+    wanted = set(indexes)
+    texts: dict[int, str] = {}
+    leaves: list[Hash] = []
+    for index, line in enumerate(lines):
+        leaves += _leaves([line])
+        if index in wanted:
+            texts[index] = line
+    if texts.keys() != wanted:
+        raise ValueError(f"want indexes of 0 to {len(leaves) - 1}")
+    reader = leaf_reader(leaves)
     return tuple(
-        ShownLine(index, lines[index], prove_inclusion(index, len(lines), reader).path)
-        for index in indexes
+        ShownLine(index, text, prove_inclusion(index, len(leaves), reader).path)
+        for index, text in texts.items()
     )
 
 
