@@ -55,8 +55,8 @@ PIECE_BYTES: Final = 1 << 16
 """Size of a piece under ``bytes-64k``."""
 
 MAX_PARTS: Final = 1 << 18
-"""Pieces of one file: their lines are 52 MB in the vault, their hashes 20 MB when some are shown, and the
-path of one is 18 hashes for a verifier. A text of more lines is cut by ``bytes-64k`` instead."""
+"""Pieces of one file: their lines take 52 MB in the vault, their hashes 40 MB when some are shown,
+and a path 18 hashes in the bundle. A text of more lines is cut by ``bytes-64k`` instead."""
 
 MAX_NOTEBOOK_BYTES: Final = 8 << 20
 """A notebook is read as JSON in memory, in up to three copies of it."""

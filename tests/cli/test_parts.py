@@ -2,10 +2,12 @@
 
 import base64
 import hashlib
+import random
 import re
 import shutil
 import subprocess
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,13 @@ import pytest
 
 from ledger.doors.files import read_bundle
 from ledger.proof.attack import apply_flip, choose_flips
-from ledger.proof.bundle import make_index, parse_index
+from ledger.proof.bundle import Bundle, make_index, parse_index
+from ledger.proof.trust import parse_trust
+from ledger.proof.verdict import Outcome
+from ledger.proof.verify import verify
 from tests.cli.conftest import Tally
 
+SCRIPT = Path(__file__).parents[2] / "docs" / "check.sh"
 COUNT, SOME = 50_000, 300
 HEADER = "编号,炉温,CANARY\n".encode()
 ROWS = [HEADER, *(b"%05d,%d,CANARY-row\n" % (n, (n * 7919) % 1_000_003) for n in range(1, COUNT))]
@@ -306,3 +312,66 @@ def test_changed_and_unkept_files_have_no_bytes_to_show(tally: Tally) -> None:
     assert ran.code == 2
     assert "no longer what was anchored" in ran.err
     assert tally("bundle", "1", "--part", "2", "--dry-run").code == 0
+
+
+def test_the_shell_script_reads_the_same_pieces(tally: Tally, table: Path) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl")
+    path = bundled(tally, "--part", "120-122", "--header", "--with-carriers")
+    place, roots = tally.work / "unpacked", tally.work / "roots.pem"
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(place)
+    roots.write_bytes(b"".join(one.read_bytes() for one in sorted(tally.vault.glob("*-root.pem"))))
+
+    def check() -> subprocess.CompletedProcess[str]:
+        line = ["sh", str(SCRIPT), str(roots)]
+        return subprocess.run(line, cwd=place, capture_output=True, text=True, check=False)
+
+    ran = check()
+    assert ran.returncode == 0, ran.stdout
+    for number in (1, 120, 121, 122):
+        assert f": parts {number}: " in ran.stdout
+        assert f": part {number}" in ran.stdout
+    [excerpt] = place.glob("excerpts/*/120-122")
+    excerpt.write_bytes(ROWS[119] + ROWS[121] + ROWS[120])
+    assert check().returncode == 1
+
+
+def test_damaged_or_missing_lines_of_the_vault_are_told(tally: Tally, table: Path) -> None:
+    [kept] = (tally.vault / "manifests").iterdir()
+    lines = kept.read_bytes().split(b"\n")
+    for damaged in (
+        b"\n".join([*lines[:7], b"A" + lines[7][1:], *lines[8:]]),
+        b"\n".join(lines[:7]),
+        b"\n".join(lines[:-2]),
+        b"\xff",
+        b"",
+    ):
+        kept.write_bytes(damaged)
+        ran = tally("bundle", "1", "--part", "8", "--dry-run")
+        assert ran.code == 2
+        assert "of the vault are damaged" in ran.err
+    kept.unlink()
+    assert "no such file" in tally("bundle", "1", "--part", "8", "--dry-run").err
+
+
+def test_any_byte_changed_in_the_new_files_is_never_proven(tally: Tally, table: Path) -> None:
+    path = bundled(tally, "--part", "120-121", "--with-carriers")
+    trust = parse_trust((tally.vault / "development-trust.toml").read_bytes())
+    bundle = read_bundle(path)
+    entries = dict(parse_index(bundle.files["bundle.json"]).records)
+
+    def outcome(files: dict[str, bytes]) -> Outcome:
+        made = make_index(Bundle({**bundle.files, **files}, {}), entries)
+        moment = datetime(2027, 1, 1, tzinfo=UTC)
+        return verify(made, trust, {}, checked_at=moment, clock="", tool="").outcome
+
+    assert outcome({}) is Outcome.PROVEN
+    dice = random.Random(3)
+    for name in (named(dict(bundle.files), "parts/"), named(dict(bundle.files), "excerpts/")):
+        content = bundle.files[name]
+        for at in {0, len(content) - 1, *(dice.randrange(len(content)) for _ in range(40))}:
+            other = content[:at] + bytes([content[at] ^ 1 << dice.randrange(8)]) + content[at + 1 :]
+            assert outcome({name: other}) is Outcome.REFUTED, (name, at)
+        for length in (0, 1, len(content) // 2, len(content) - 1):
+            assert outcome({name: content[:length]}) is Outcome.REFUTED
