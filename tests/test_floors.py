@@ -39,7 +39,7 @@ ORDER: Mapping[str, str] = {
     "ledger/operator": (
         "store/protocol store/memory store/sqlite"
         " guard repeats sequencer second_reader attempts tsa devtsa devserver stamper sources"
-        " capture closed local"
+        " capture closed local faults audit_tree audit_rows audit"
     ),
     "ledger/holder": (
         "config schema records captures prover receipts kept_ledger search said manifests originals"

@@ -17,6 +17,9 @@ from ledger.errors import ConflictError, MalformedError, UnavailableError
 
 SCHEMA_VERSION = 1
 
+FILES_AT_ONCE = 256
+"""Signed files read at a time: a megabyte."""
+
 _SCHEMA = (
     "CREATE TABLE signed (size INTEGER PRIMARY KEY CHECK (size >= 0), file BLOB NOT NULL) STRICT",
     """CREATE TRIGGER signed_update BEFORE UPDATE ON signed
@@ -30,12 +33,12 @@ _SCHEMA = (
 class Guard:
     """The guard in the SQLite file at ``path``; made, empty, if it is not there. Thread-safe.
 
-    MalformedError if it is a database of another kind or version; UnavailableError, here and
-    from every method, if it cannot be asked.
+    NotFoundError if there is none and ``create`` is false; MalformedError if it is a database of
+    another kind or version; UnavailableError, here and from every method, if it cannot be asked.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._database = open_database(path)
+    def __init__(self, path: Path, *, create: bool = True) -> None:
+        self._database = open_database(path, create=create)
         self._lock = threading.Lock()
         try:
             self._make_schema()
@@ -81,6 +84,27 @@ class Guard:
         """The signed file of exactly ``size``, or None."""
         with self._asking() as connection:
             return _file(connection, size)
+
+    def greatest(self) -> int | None:
+        """The greatest size that was signed, or None if nothing ever was."""
+        with self._asking() as connection:
+            size = connection.execute("SELECT max(size) FROM signed").fetchone()[0]
+        return None if size is None else int(size)
+
+    def files(self, stop: int) -> Iterator[tuple[int, bytes]]:
+        """Size and signed file of each size below ``stop``, by size; a few are held at a time."""
+        size = -1
+        while True:
+            with self._asking() as connection:
+                rows = connection.execute(
+                    "SELECT size, file FROM signed WHERE size > ? AND size < ? ORDER BY size"
+                    " LIMIT ?",
+                    (size, stop, FILES_AT_ONCE),
+                ).fetchall()
+            if not rows:
+                return
+            yield from rows
+            size = rows[-1][0]
 
     def swap(self, expected_size: int | None, size: int, signed_file: bytes) -> bytes:
         """Keep ``signed_file`` for ``size`` and return the bytes that are now THE file of it.

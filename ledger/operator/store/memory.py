@@ -6,13 +6,16 @@
 (0, True)
 """
 
+import contextlib
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
 
 from ledger.errors import ConflictError, NotFoundError
-from ledger.operator.store.protocol import Attachment, check_commit, check_range
+from ledger.operator.store.protocol import Attachment, KeptRow, check_commit, check_range
 from ledger.tlog.merkle import EMPTY_ROOT, TreeHead
-from ledger.tlog.tile import Tile
+from ledger.tlog.tile import TILE_WIDTH, Tile, format_entry_bundle
 
 
 class MemoryStore:
@@ -88,3 +91,66 @@ class MemoryStore:
         with self._lock:
             rows = [row for row in self._attachments if row.kind == kind]
         return tuple(sorted((r for r in rows if start <= r.size < stop), key=lambda r: r.size))
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator["MemorySnapshot"]:
+        """A copy of everything."""
+        with self._lock:
+            snapshot = MemorySnapshot(
+                self._head,
+                tuple(self._entries),
+                dict(self._first),
+                dict(self._tiles),
+                tuple(self._attachments),
+            )
+        yield snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class MemorySnapshot:
+    """The ``Snapshot`` of a ``MemoryStore``."""
+
+    _head: TreeHead
+    _entries: Sequence[bytes]
+    _first: Mapping[bytes, int]
+    _tiles: Mapping[tuple[int, int], bytes]
+    _attachments: Sequence[Attachment]
+
+    def head(self) -> tuple[int, bytes]:
+        """Size and root."""
+        return self._head.size, self._head.root
+
+    def bundles(self) -> Iterator[tuple[int, bytes]]:
+        """All entries, 256 at a time."""
+        for start in range(0, len(self._entries), TILE_WIDTH):
+            yield start, format_entry_bundle(self._entries[start : start + TILE_WIDTH])
+
+    def entries_end(self) -> int:
+        """How many entries there are."""
+        return len(self._entries)
+
+    def tiles(self, level: int) -> Iterator[tuple[int, bytes]]:
+        """Index and content of each tile of ``level``, by index."""
+        yield from sorted((key[1], value) for key, value in self._tiles.items() if key[0] == level)
+
+    def tile(self, level: int, index: int) -> bytes | None:
+        """The content of one tile, or None."""
+        return self._tiles.get((level, index))
+
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of the side rows."""
+        return tuple(sorted({row.kind for row in self._attachments}))
+
+    def rows(self, kind: str) -> Iterator[KeptRow]:
+        """The side rows of ``kind``, by size, then as attached."""
+        for row in sorted((r for r in self._attachments if r.kind == kind), key=lambda r: r.size):
+            digest = sha256(row.content).digest()
+            yield KeptRow(row.size, row.kind, row.name, row.content, digest)
+
+    def lookup_size(self) -> tuple[int, int]:
+        """All entries, each with one place in the list."""
+        return len(self._entries), len(self._entries)
+
+    def not_found(self, entries: Sequence[tuple[int, bytes]]) -> tuple[int, ...]:
+        """Those that ``find`` does not give this or a lower index."""
+        return tuple(i for i, entry in entries if self._first.get(entry, i + 1) > i)

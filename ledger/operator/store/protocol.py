@@ -1,11 +1,14 @@
 """What the sequencer wants of a store: six promises, kept alike in memory and in SQLite.
 
+A seventh is the auditor's: a snapshot of everything that is kept, right or wrong.
+
 The database is the truth: published tiles are derived from it and can be made again. A store
 checks that it gives back what it was given; it does not check that tiles, entries and head fit
 each other. That is the sequencer's work, on bytes it read again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -35,10 +38,68 @@ class Attachment:
             raise ValueError("attachment kind is empty")
 
 
-class Store(Protocol):
-    """The six promises (``find_each`` is ``find`` for many in one call). Safe to use from threads.
+@dataclass(frozen=True, slots=True)
+class KeptRow:
+    """A side row as it lies in the store, whatever it says; ``digest``: kept with the content."""
 
-    Every method raises UnavailableError when the database cannot be asked.
+    size: int
+    kind: str
+    name: str
+    content: bytes
+    digest: bytes
+
+
+class Snapshot(Protocol):
+    """Everything a store holds at one moment, row by row and unjudged: for whoever audits it.
+
+    Nothing is refused because it should not be there, and nothing is written. Each iterator reads
+    as it goes. UnavailableError when the database cannot be asked.
+    """
+
+    def head(self) -> tuple[int, bytes] | None:
+        """Size and root as they are kept; None if there is no head."""
+        ...
+
+    def bundles(self) -> Iterator[tuple[int, bytes]]:
+        """The index of its first entry and the content of each entry bundle, by that index."""
+        ...
+
+    def entries_end(self) -> int:
+        """The index after the last entry's, by the place and the length of the last bundle."""
+        ...
+
+    def tiles(self, level: int) -> Iterator[tuple[int, bytes]]:
+        """Index and content of each tile of ``level``, by index.
+
+        What has no level that exists comes with the nearest one, under an index that no log has.
+        """
+        ...
+
+    def tile(self, level: int, index: int) -> bytes | None:
+        """The content of one tile, or None."""
+        ...
+
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of the side rows."""
+        ...
+
+    def rows(self, kind: str) -> Iterator[KeptRow]:
+        """The side rows of ``kind``, by size, then as attached."""
+        ...
+
+    def lookup_size(self) -> tuple[int, int]:
+        """Up to which size ``find`` is prepared, and how many entries it knows."""
+        ...
+
+    def not_found(self, entries: Sequence[tuple[int, bytes]]) -> tuple[int, ...]:
+        """Of these indexes with their entries, those that ``find`` would not come upon."""
+        ...
+
+
+class Store(Protocol):
+    """Six promises and the snapshot (``find_each`` is ``find`` for many in one call).
+
+    Safe to use from threads. Every method raises UnavailableError when the database cannot be asked.
     """
 
     def head(self) -> TreeHead:
@@ -91,6 +152,10 @@ class Store(Protocol):
 
     def attachments(self, kind: str, start: int, stop: int) -> tuple[Attachment, ...]:
         """Side rows of ``kind`` with ``start <= size < stop``, by size, then as attached."""
+        ...
+
+    def snapshot(self) -> AbstractContextManager[Snapshot]:
+        """Everything that is kept at this moment; what is written meanwhile is not in it."""
         ...
 
 

@@ -23,9 +23,9 @@ from pathlib import Path
 
 from ledger.doors.sqlite import open_database, transaction
 from ledger.errors import ConflictError, MalformedError, NotFoundError, UnavailableError
-from ledger.operator.store.protocol import Attachment, check_commit, check_range
+from ledger.operator.store.protocol import Attachment, KeptRow, check_commit, check_range
 from ledger.tlog.merkle import EMPTY_ROOT, TreeHead
-from ledger.tlog.tile import Tile, format_entry_bundle, parse_entry_bundle
+from ledger.tlog.tile import MAX_LEVEL, Tile, format_entry_bundle, parse_entry_bundle
 
 SCHEMA_VERSION = 1
 
@@ -62,6 +62,7 @@ class SqliteStore:
     """
 
     def __init__(self, path: Path, *, create: bool = True) -> None:
+        self._path = path
         self._database = open_database(path, create=create)
         self._reader = open_database(path, create=False)
         self._write_lock = threading.Lock()
@@ -220,6 +221,92 @@ class SqliteStore:
                 (kind, start, stop),
             ).fetchall()
         return tuple(Attachment(*row) for row in rows)
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator["SqliteSnapshot"]:
+        """One read transaction on a connection of its own: others read and write meanwhile."""
+        database = open_database(self._path, create=False)
+        try:
+            with _unavailable():
+                database.conn.execute("BEGIN")
+                # The first read is what fixes the moment.
+                database.conn.execute("SELECT count(*) FROM head").fetchone()
+                yield SqliteSnapshot(database.conn)
+        finally:
+            database.close()
+
+
+class SqliteSnapshot:
+    """The ``Snapshot`` of a ``SqliteStore``, in the read transaction that ``connection`` is in."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def head(self) -> tuple[int, bytes] | None:
+        """Size and root as they are kept; None if the row is gone."""
+        row = self._connection.execute("SELECT size, root FROM head").fetchone()
+        return None if row is None else (row[0], row[1])
+
+    def bundles(self) -> Iterator[tuple[int, bytes]]:
+        """The rows of entries, by their first index."""
+        yield from self._connection.execute("SELECT start, content FROM bundles ORDER BY start")
+
+    def entries_end(self) -> int:
+        """The index after the last entry's, if all in its row are as long as the first."""
+        row = self._connection.execute(
+            "SELECT start, content FROM bundles ORDER BY start DESC LIMIT 1"
+        ).fetchone()
+        return 0 if row is None else row[0] + len(row[1]) // (2 + int.from_bytes(row[1][:2], "big"))
+
+    def tiles(self, level: int) -> Iterator[tuple[int, bytes]]:
+        """Index and content of each tile of ``level``, by index."""
+        first = level << LEVEL_SHIFT
+        start = first if level else -(1 << 63)
+        stop = (1 << 63) - 1 if level == MAX_LEVEL else first + (1 << LEVEL_SHIFT) - 1
+        rows = self._connection.execute(
+            "SELECT place, content FROM tiles WHERE place BETWEEN ? AND ? ORDER BY place",
+            (start, stop),
+        )
+        for place, content in rows:
+            yield place - first, content
+
+    def tile(self, level: int, index: int) -> bytes | None:
+        """The content of one tile, or None."""
+        row = self._connection.execute(
+            "SELECT content FROM tiles WHERE place = ?", (level << LEVEL_SHIFT | index,)
+        ).fetchone()
+        return None if row is None else row[0]
+
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of the side rows."""
+        rows = self._connection.execute("SELECT DISTINCT kind FROM attachments ORDER BY kind")
+        return tuple(kind for (kind,) in rows)
+
+    def rows(self, kind: str) -> Iterator[KeptRow]:
+        """The side rows of ``kind``, by size, then as attached."""
+        rows = self._connection.execute(
+            "SELECT size, kind, name, content, digest FROM attachments WHERE kind = ?"
+            " ORDER BY size, number",
+            (kind,),
+        )
+        for row in rows:
+            yield KeptRow(*row)
+
+    def lookup_size(self) -> tuple[int, int]:
+        """The lookup's mark, and how many rows it has; a mark that is gone is -1."""
+        mark = self._connection.execute("SELECT size FROM looked_up").fetchone()
+        rows = self._connection.execute("SELECT count(*) FROM lookup").fetchone()
+        return -1 if mark is None else mark[0], rows[0]
+
+    def not_found(self, entries: Sequence[tuple[int, bytes]]) -> tuple[int, ...]:
+        """Those without a row in the lookup."""
+        pairs = [(_prefix(entry), index) for index, entry in entries]
+        rows = self._connection.execute(
+            "SELECT value ->> 1 FROM json_each(?) WHERE NOT EXISTS (SELECT 1 FROM lookup"
+            " WHERE prefix = value ->> 0 AND position = value ->> 1)",
+            (json.dumps(pairs),),
+        )
+        return tuple(index for (index,) in rows)
 
 
 @contextlib.contextmanager
