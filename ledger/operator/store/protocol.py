@@ -99,7 +99,7 @@ class Snapshot(Protocol):
 class Store(Protocol):
     """Six promises and the snapshot (``find_each`` is ``find`` for many in one call).
 
-    Safe to use from threads. Every method raises UnavailableError when the database cannot be asked.
+    Safe to use from threads. Each method raises UnavailableError when the database cannot be asked.
     """
 
     def head(self) -> TreeHead:

@@ -1,0 +1,159 @@
+"""``tally ledger``: the ledger that a vault anchors in, looked at as its operator does."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.compose import guard_path, ledger_keys, vault_folder
+from cli.output import (
+    EXIT_DONE,
+    EXIT_INCOMPLETE,
+    EXIT_REFUTED,
+    PROGRESS_SECONDS,
+    UsageError,
+    json_option,
+    print_json,
+    result,
+    talk,
+    vault_option,
+)
+from ledger.errors import NotFoundError, UnavailableError
+from ledger.holder.vault import open_vault
+from ledger.operator.audit import Audit, audit
+from ledger.operator.faults import Fault
+from ledger.operator.guard import Guard
+from ledger.operator.store.sqlite import SqliteStore
+
+SHOWN_AFTER_SECONDS = 1.0
+"""What is done sooner needs no progress line."""
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def ledger(context: click.Context) -> None:
+    """The ledger in a vault, as its operator sees it: entries and tiles, no records."""
+    if context.invoked_subcommand is None:
+        raise UsageError("no command was given", "tally ledger --help")
+
+
+@ledger.command("audit")
+@vault_option
+@json_option
+def audit_(vault: str | None, as_json: bool) -> int:
+    """Compute everything in the ledger anew from its entries, and compare; nothing is changed.
+
+    Also of a ledger that is closed. Exit 1 if a byte is wrong, missing or too many; 3 if something
+    could not be compared.
+    """
+    with ExitStack() as stack:
+        holder = stack.enter_context(closing(open_vault(vault_folder(vault))))
+        folder = holder.folder / "ledger"
+        keys = ledger_keys(folder)
+        store = stack.enter_context(closing(SqliteStore(folder / "store.sqlite", create=False)))
+        guard, reason = _guard(guard_path(keys.origin))
+        if guard is not None:
+            stack.enter_context(closing(guard))
+        with _progress() as progress:
+            found = audit(store, guard, keys.public_keys(), progress=progress)
+    unchecked = (*(() if reason is None else (reason,)), *found.unchecked)
+    code = EXIT_REFUTED if found.first else EXIT_INCOMPLETE if unchecked else EXIT_DONE
+    if as_json:
+        print_json(_json(keys.origin, found, unchecked, code))
+    else:
+        _tell(keys.origin, found, unchecked)
+    return code
+
+
+def _guard(path: Path) -> tuple[Guard | None, str | None]:
+    """The guard, never made here; None, and why if it is there and cannot be asked."""
+    try:
+        return Guard(path, create=False), None
+    except NotFoundError:
+        return None, None
+    except UnavailableError as error:
+        return None, str(error)
+
+
+def _tell(origin: str, found: Audit, unchecked: tuple[str, ...]) -> None:
+    result(f"ledger       {origin}")
+    result(f"entries      {found.size}")
+    result(f"root         {'not to be computed' if found.root is None else found.root.hex()}")
+    result(f"checkpoints  {found.checkpoints}")
+    result(f"stamps       {found.stamps}")
+    for fault in found.first:
+        count = found.counts[fault.kind, fault.state]
+        more = f"   (the first of {count})" if count > 1 else ""
+        result(f"{fault.state:12} {fault.kind}: {fault.place}: {fault.text}{_byte(fault)}{more}")
+    for words in unchecked:
+        talk(f"not compared: {words}")
+    if not found.first:
+        result("audit        nothing wrong in what was compared" if unchecked else "audit        clean")
+
+
+def _byte(fault: Fault) -> str:
+    """Which byte, where it is known."""
+    if fault.offset is None:
+        return ""
+    want, found = (
+        "nothing" if byte is None else f"{byte:02x}" for byte in (fault.want, fault.found)
+    )
+    if fault.want is None and fault.found is None:
+        return ""
+    return f"; byte {fault.offset}: {found}, want {want}"
+
+
+def _json(
+    origin: str, found: Audit, unchecked: tuple[str, ...], code: int
+) -> dict[str, Any]:  # Any: a JSON document
+    return {
+        "ledger": origin,
+        "exit_code": code,
+        "entries": found.size,
+        "root": None if found.root is None else found.root.hex(),
+        "checkpoints": found.checkpoints,
+        "stamps": found.stamps,
+        "faults": [
+            {
+                "kind": fault.kind,
+                "state": fault.state,
+                "count": found.counts[fault.kind, fault.state],
+                "place": fault.place,
+                "text": fault.text,
+                "index": fault.index,
+                "size": fault.size,
+                "offset": fault.offset,
+                "want": None if fault.want is None else f"{fault.want:02x}",
+                "found": None if fault.found is None else f"{fault.found:02x}",
+            }
+            for fault in found.first
+        ],
+        "unchecked": list(unchecked),
+    }
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    """A progress line, entries done of all, after a second; silent if stderr is piped."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    shown_at = time.monotonic() + SHOWN_AFTER_SECONDS - PROGRESS_SECONDS
+    shown = False
+
+    def progress(done: int, total: int) -> None:
+        nonlocal shown_at, shown
+        if time.monotonic() - shown_at > PROGRESS_SECONDS:
+            shown_at, shown = time.monotonic(), True
+            share = f"{100 * done // max(total, 1)}%"
+            click.echo(f"\raudit: {done} of {total} entries, {share}  ", err=True, nl=False)
+
+    try:
+        yield progress
+    finally:
+        if shown:
+            click.echo("\r\033[K", err=True, nl=False)
