@@ -36,7 +36,7 @@ from ledger.operator.tsa import WAIT_SECONDS, Credentials, HttpTsa, Tsa
 from ledger.proof.roots import read_roots
 from ledger.proof.stamps import format_certificate
 from ledger.tlog.checkpoint import self_certifying_origin
-from ledger.tlog.note import parse_vkey
+from ledger.tlog.note import NoteKey, parse_vkey
 
 DEVELOPMENT_NAMES = ("development-1", "development-2")
 DEVELOPMENT_TRUST = "development-trust.toml"
@@ -223,9 +223,8 @@ def open_ledger(
     keys = ledger_keys(folder)
     store = SqliteStore(folder / "store.sqlite", create=create)
     close_with_command(store.close)
-    name = f"{keys.origin.split('/')[1][:32]}.sqlite"
-    guards = (state or state_folder()) / "guards"
-    guard = Guard(guards / name)
+    place = guard_path(keys.origin, state)
+    guard = Guard(place)
     close_with_command(guard.close)
     tsas, certificates = make_tsas(vault, clock)
     development = vault.config.development
@@ -257,8 +256,13 @@ def open_ledger(
             stamper,
             certificates,
             capture,
-            lambda: min(map(free_bytes, (folder, guards))),
+            lambda: min(map(free_bytes, (folder, place.parent))),
         )
+
+
+def guard_path(origin: str, state: Path | None = None) -> Path:
+    """Where the guard of an embedded ledger lies on this machine, if there is one."""
+    return (state or state_folder()) / "guards" / f"{origin.split('/')[1][:32]}.sqlite"
 
 
 def ledger_keys(folder: Path) -> LedgerKeys:
@@ -273,15 +277,20 @@ def is_restored(folder: Path) -> bool:
     return (folder / VKEYS).exists() and not (folder / "keys.pem").exists()
 
 
+def read_vkeys(folder: Path) -> tuple[NoteKey, ...]:
+    """The public keys of the closed ledger in ``folder``."""
+    content = read_limited(folder / VKEYS, MAX_VKEYS_BYTES)
+    try:
+        return tuple(parse_vkey(line) for line in content.decode("ascii").splitlines())
+    except UnicodeDecodeError as error:
+        raise MalformedError(f"{folder / VKEYS} is no list of keys") from error
+
+
 def open_closed(
     vault: Vault, folder: Path, clock: Clock, successor: str | None = None
 ) -> ClosedLedger:
     """The closed ledger in ``folder``, to read; ``successor``: the origin of what followed it."""
-    content = read_limited(folder / VKEYS, MAX_VKEYS_BYTES)
-    try:
-        keys = [parse_vkey(line) for line in content.decode("ascii").splitlines()]
-    except UnicodeDecodeError as error:
-        raise MalformedError(f"{folder / VKEYS} is no list of keys") from error
+    keys = read_vkeys(folder)
     store = SqliteStore(folder / "store.sqlite", create=False)
     close_with_command(store.close)
     _, certificates = make_tsas(vault, clock)

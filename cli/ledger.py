@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from cli.compose import guard_path, ledger_keys, vault_folder
+from cli.compose import VKEYS, guard_path, ledger_keys, read_vkeys, vault_folder
 from cli.output import (
     EXIT_DONE,
     EXIT_INCOMPLETE,
@@ -23,7 +23,7 @@ from cli.output import (
     vault_option,
 )
 from ledger.errors import NotFoundError, UnavailableError
-from ledger.holder.vault import open_vault
+from ledger.holder.vault import Vault, open_vault
 from ledger.operator.audit import Audit, audit
 from ledger.operator.faults import Fault
 from ledger.operator.guard import Guard
@@ -42,9 +42,10 @@ def ledger(context: click.Context) -> None:
 
 
 @ledger.command("audit")
+@click.option("--origin", metavar="NAME", help="An earlier ledger; the beginning is enough.")
 @vault_option
 @json_option
-def audit_(vault: str | None, as_json: bool) -> int:
+def audit_(origin: str | None, vault: str | None, as_json: bool) -> int:
     """Compute everything in the ledger anew from its entries, and compare; nothing is changed.
 
     Also of a ledger that is closed. Exit 1 if a byte is wrong, missing or too many; 3 if something
@@ -52,21 +53,35 @@ def audit_(vault: str | None, as_json: bool) -> int:
     """
     with ExitStack() as stack:
         holder = stack.enter_context(closing(open_vault(vault_folder(vault))))
-        folder = holder.folder / "ledger"
-        keys = ledger_keys(folder)
+        folder = _folder(holder, origin)
+        closed = (folder / VKEYS).exists()
+        keys = read_vkeys(folder) if closed else ledger_keys(folder).public_keys()
         store = stack.enter_context(closing(SqliteStore(folder / "store.sqlite", create=False)))
-        guard, reason = _guard(guard_path(keys.origin))
+        guard, reason = _guard(guard_path(keys[0].name))
         if guard is not None:
             stack.enter_context(closing(guard))
         with _progress() as progress:
-            found = audit(store, guard, keys.public_keys(), progress=progress)
+            found = audit(store, guard, keys, progress=progress)
     unchecked = (*(() if reason is None else (reason,)), *found.unchecked)
     code = EXIT_REFUTED if found.first else EXIT_INCOMPLETE if unchecked else EXIT_DONE
     if as_json:
-        print_json(_json(keys.origin, found, unchecked, code))
+        print_json(_json(keys[0].name, found, unchecked, code))
     else:
-        _tell(keys.origin, found, unchecked)
+        _tell(keys[0].name, found, unchecked)
     return code
+
+
+def _folder(vault: Vault, origin: str | None) -> Path:
+    """The folder of the ledger: the vault's present one, or the earlier one that is named."""
+    if origin is None:
+        return vault.ledger_folder
+    earlier = {one.origin: one.folder for one in vault.successions.all()}
+    named = [name for name in earlier if name.removeprefix("tallystick/").startswith(origin)]
+    named += [name for name in earlier if name == origin]
+    if len(named) != 1:
+        hint = f"there are: {', '.join(earlier) or 'none'}"
+        raise NotFoundError(f"{len(named)} earlier ledgers begin with {origin}", hint=hint)
+    return vault.folder / earlier[named[0]]
 
 
 def _guard(path: Path) -> tuple[Guard | None, str | None]:
@@ -92,18 +107,20 @@ def _tell(origin: str, found: Audit, unchecked: tuple[str, ...]) -> None:
     for words in unchecked:
         talk(f"not compared: {words}")
     if not found.first:
-        result("audit        nothing wrong in what was compared" if unchecked else "audit        clean")
+        result(
+            "audit        nothing wrong in what was compared" if unchecked else "audit        clean"
+        )
 
 
 def _byte(fault: Fault) -> str:
     """Which byte, where it is known."""
     if fault.offset is None:
         return ""
+    if fault.want is None and fault.found is None:
+        return f"; from byte {fault.offset} on"
     want, found = (
         "nothing" if byte is None else f"{byte:02x}" for byte in (fault.want, fault.found)
     )
-    if fault.want is None and fault.found is None:
-        return ""
     return f"; byte {fault.offset}: {found}, want {want}"
 
 

@@ -29,6 +29,7 @@ FAMILIES = {
     "timestamp": ("cli.timestamp", "Check or show one RFC 3161 token by itself."),
     "trust": ("cli.trust", "What a trust file accepts, and whether that is wise."),
     "vault": ("cli.keep", "Keep it whole: check, backup, restore, recovery keys, successor."),
+    "ledger": ("cli.ledger", "The ledger as its operator sees it: audit all of it."),
     "tsa": ("cli.tsa", "The authorities asked for stamps: list, add, remove, test, serve."),
     "desk": ("cli.desk", "A page on this machine to verify bundles without a shell."),
     "demo": ("cli.demo", "The whole path on a sample notebook, or on your own folder."),

@@ -2,7 +2,9 @@
 
 import hashlib
 import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -96,3 +98,12 @@ def test_the_page_lists_the_keys_of_a_trust_file(bare: Tally, command: str) -> N
     if command == "show":  # the certificate that is not held, and those that are
         found.add("tsa[].certificate")
     assert found == documented(f"tally trust {command}")
+
+
+def test_the_page_lists_the_keys_of_an_audit(tally: Tally) -> None:
+    guards = tally.state / "guards"
+    guards.rename(tally.state / "away")
+    with closing(sqlite3.connect(tally.vault / "ledger" / "store.sqlite")) as store:
+        store.execute("UPDATE head SET root = zeroblob(32)")
+        store.commit()
+    assert printed(tally.json("ledger", "audit", code=1)) == documented("tally ledger audit")
