@@ -107,7 +107,7 @@ def _vault(folder: Path) -> str:
         return f"none in {folder} (`tally init` makes one)"
     if tally.closed is not None:
         raise tally.closed
-    return f"{folder}, {len(tally.vault.records.all())} records, guard agrees"
+    return f"{folder}, {tally.vault.records.count()} records, guard agrees"
 
 
 def _tsas(folder: Path) -> list[tuple[str, bool, str]]:

@@ -163,8 +163,8 @@ class Anchorer:
     def send(self) -> int:
         """Send what the ledger has not acknowledged, in order; how many there were."""
         with self._vault.turn():
-            waiting = [*self._vault.records.queued_covers()]
-            waiting += [record.entry for record in self._vault.records.queued()]
+            records = self._vault.records
+            waiting = [*records.queued_covers(), *records.queued()]
             for start in range(0, len(waiting), MAX_BATCH):
                 batch = waiting[start : start + MAX_BATCH]
                 indexes = self._ledger.append(batch)

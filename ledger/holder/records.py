@@ -143,16 +143,17 @@ class Records:
         found = self._select(f"{clause} ORDER BY number DESC LIMIT 1", values)
         return found[0] if found else None
 
-    def queued(self) -> tuple[StoredRecord, ...]:
-        """Records the ledger has not acknowledged yet, oldest first.
+    def queued(self) -> tuple[bytes, ...]:
+        """Entries of the records that the ledger has not acknowledged yet, oldest first.
 
         Before them what says which ledger this one follows: it is the first record in it.
         """
         order = "ORDER BY (kind = 'successor' AND seq = 1) DESC, number"
-        return self._select(f"WHERE idx IS NULL {order}", ())
+        rows = self._all(f"SELECT entry FROM records WHERE idx IS NULL {order}", ())  # noqa: S608
+        return tuple(bytes(row[0]) for row in rows)
 
     def queued_numbers(self) -> tuple[int, ...]:
-        """The numbers of the records that ``queued`` gives."""
+        """The numbers of the records that are queued."""
         rows = self._all("SELECT number FROM records WHERE idx IS NULL ORDER BY number", ())
         return tuple(int(row[0]) for row in rows)
 

@@ -232,7 +232,7 @@ def test_what_could_not_be_sent_stays_queued_and_is_sent_later(
         patch.setattr(LocalLedger, "append", unreachable)
         with pytest.raises(UnavailableError, match="no route"):
             house.anchorer.send()
-    assert house.vault.records.queued() == (record,)
+    assert house.vault.records.queued() == (record.entry,)
     assert house.anchorer.send() == 1
     assert house.vault.records.queued() == ()
 

@@ -44,10 +44,10 @@ def test_indexes_are_noted_for_records_and_covers(vault: Vault) -> None:
     first, second = vault.records.add(stored(1), START), vault.records.add(stored(2), START)
     vault.records.add_cover(bytes(64), bytes(32))
     assert vault.records.has_covers()
-    assert vault.records.queued() == (first, second)
+    assert vault.records.queued() == (first.entry, second.entry)
     assert vault.records.queued_covers() == (bytes(64),)
     vault.records.set_indexes({bytes(64): 0, first.entry: 1}, "origin")
-    assert vault.records.queued() == (second,)
+    assert vault.records.queued() == (second.entry,)
     assert vault.records.queued_covers() == ()
     assert vault.records.all()[0].index == 1
 
