@@ -3,6 +3,7 @@
 import click
 
 from cli.backup import backup, restore
+from cli.check import check
 from cli.output import UsageError
 from cli.recovery import recovery
 from cli.successor import successor
@@ -16,6 +17,7 @@ def vault(context: click.Context) -> None:
         raise UsageError("no command was given", "tally vault --help")
 
 
+vault.add_command(check)
 vault.add_command(backup)
 vault.add_command(restore)
 vault.add_command(recovery)

@@ -34,6 +34,7 @@ from ledger.doors.carrier import FileCarrier, FolderCarrier, read_carrier
 from ledger.doors.client import Stamp
 from ledger.errors import ConflictError, MalformedError, NotFoundError
 from ledger.holder.anchoring import content_of
+from ledger.holder.checks import Item
 from ledger.holder.config import PROFILES, Config, TsaSetting, cn_config
 from ledger.holder.prover import checkpoint_of
 from ledger.holder.records import StoredRecord
@@ -125,7 +126,7 @@ def _split_tsa(text: str) -> tuple[str, str]:
 def status(path: str | None, vault: str | None, as_json: bool) -> int:
     """What is queued and pending; with PATH, what changed there since it was anchored.
 
-    Exit 3 while something is queued, pending or changed.
+    Exit 3 while something is queued, pending or changed, or missing in the vault.
     """
     tally = open_to_read(vault_folder(vault))
     queued = tally.vault.records.queued_numbers()
@@ -134,6 +135,7 @@ def status(path: str | None, vault: str | None, as_json: bool) -> int:
     stamped = {name: stamp.size for name, stamp in newest.items()}
     material = {name: _captured(tally, stamp) for name, stamp in sorted(newest.items())}
     states = tsa_states(tally.vault.config, tally.attempts)
+    alarms = tally.vault.checks.faults()
     waiting = tally.vault.receipts.lacking(checkpoint.origin, tally.vault.config.wanted)
     value: dict[str, Any] = {  # Any: a JSON document
         "vault": str(tally.vault.folder),
@@ -148,6 +150,7 @@ def status(path: str | None, vault: str | None, as_json: bool) -> int:
         "waits_for": pending_words(tally.tried),
         "tsas": [one.json(now()) for one in states],
         "notes": notes(tally.vault.config),
+        "alarms": [{"kind": one.kind, "name": one.name, "fault": one.fault} for one in alarms],
     }
     changes = _changes(tally, Path(path)) if path else {}
     value |= {"path": path, "changes": changes} if path else {}
@@ -167,15 +170,29 @@ def status(path: str | None, vault: str | None, as_json: bool) -> int:
             result(f"tsa      {words}")
         for words in pending_words(tally.tried):
             result(f"waits    {words}")
-        for state, names in changes.items():
-            for name in names[:50]:
-                result(f"{state:9}{name}")
-            if len(names) > 50:
-                result(f"{state:9}… and {len(names) - 50} more")
+        _tell_changes(changes)
+        _tell_alarms(alarms)
     if (queued or waiting) and tally.closed is None:
         hint("tally sync")
     changed = any(names for state, names in changes.items() if state != "anchored")
-    return EXIT_INCOMPLETE if queued or waiting or changed else EXIT_DONE
+    return EXIT_INCOMPLETE if queued or waiting or changed or alarms else EXIT_DONE
+
+
+def _tell_changes(changes: dict[str, list[str]]) -> None:
+    for state, names in changes.items():
+        for name in names[:50]:
+            result(f"{state:9}{name}")
+        if len(names) > 50:
+            result(f"{state:9}… and {len(names) - 50} more")
+
+
+def _tell_alarms(alarms: Sequence[Item]) -> None:
+    """What the last check of the vault found missing or damaged."""
+    for one in alarms[:20]:
+        result(f"ALARM    {one.kind} {one.name[:16]}: {one.fault}")
+    if alarms:
+        result(f"ALARM    {len(alarms)} missing or damaged in this vault")
+        hint("`tally vault check` says of which records; put them back from a backup")
 
 
 def _captured(tally: Tally, stamp: Stamp) -> tuple[str, tuple[str, ...]]:

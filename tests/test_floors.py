@@ -42,9 +42,9 @@ ORDER: Mapping[str, str] = {
         " capture closed local faults audit_tree audit_rows audit"
     ),
     "ledger/holder": (
-        "config schema records captures prover receipts kept_ledger search said manifests originals"
-        " kept successions vault exporting segments anchoring excerpts by_hand readme bundling"
-        " snapshot backup"
+        "config schema records captures prover receipts kept_ledger search said manifests"
+        " originals kept checks successions vault exporting segments anchoring excerpts by_hand"
+        " readme bundling snapshot backup checking"
     ),
 }
 """A file imports, of its own room, only what stands before it. A room not named is free in that."""

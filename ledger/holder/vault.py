@@ -21,6 +21,7 @@ from ledger.doors.keys import load_signing_key, make_identity, make_signing_key
 from ledger.doors.sqlite import open_database, turn
 from ledger.errors import ConflictError, MalformedError, NotFoundError
 from ledger.holder.captures import Captures
+from ledger.holder.checks import Checks
 from ledger.holder.config import Config, format_config, parse_config
 from ledger.holder.kept import Kept
 from ledger.holder.manifests import Manifests
@@ -60,6 +61,7 @@ class Vault:
         self.captures = Captures(self.database)
         self.manifests = Manifests(folder / "manifests")
         self.originals = Originals(folder / "originals", self.identity_path, config.recovery)
+        self.checks = Checks(self.database)
         self.successions = Successions(self.database)
         self.kept = Kept(self.database, self.originals)
 

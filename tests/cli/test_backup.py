@@ -116,6 +116,7 @@ def test_first_backup_that_was_interrupted_is_told(
     assert tally.json("vault", "backup", disk)["backup"] == 1
 
 
+@pytest.mark.slow
 def test_every_damaged_or_missing_file_is_found_and_nothing_restored(saved: Tally) -> None:
     disk = saved.work / "disk"
     for path in content(disk):
@@ -148,6 +149,7 @@ def test_backup_goes_into_no_folder_with_other_files_nor_into_the_vault(saved: T
     assert saved("vault", "backup", "--check", saved.work / "mine").code == 2
 
 
+@pytest.mark.slow
 def test_backup_is_of_one_moment_while_another_process_anchors(saved: Tally, folder: Path) -> None:
     disk = saved.work / "disk"
     code = (
