@@ -9,11 +9,12 @@ from functools import cache
 from pathlib import Path
 
 import ledger
+from cli.given import require_plain
 from ledger.doors.carrier import FileCarrier, read_carrier
 from ledger.doors.files import read_bundle, read_limited
 from ledger.errors import MalformedError, NotFoundError
 from ledger.proof.bundle import Bundle, Digest
-from ledger.proof.recorded import names_sm3
+from ledger.proof.disclosed import names_sm3
 from ledger.proof.roots import default_trust, read_roots
 from ledger.proof.trust import MAX_TRUST_BYTES, Trust, parse_trust
 from ledger.proof.verdict import Verdict
@@ -47,6 +48,15 @@ def read_trust(path: Path | None) -> Trust:
     """
     content = default_trust() if path is None else read_limited(path, MAX_TRUST_BYTES)
     return replace(parse_trust(content), roots=read_roots())
+
+
+def read_trust_given(name: str) -> Trust:
+    """The trust file called name, with the roots that the package holds; errors name the file."""
+    require_plain(name)
+    try:
+        return read_trust(Path(name))
+    except MalformedError as error:
+        raise MalformedError(f"{name}: {error}", hint=error.hint) from error
 
 
 def read_carriers(paths: Sequence[Path], bundle: Bundle) -> dict[str, Digest]:

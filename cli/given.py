@@ -4,10 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from cli.checking import read_trust
 from ledger.doors.files import read_limited
 from ledger.errors import MalformedError, NotFoundError
-from ledger.proof.trust import Trust
 
 T = TypeVar("T")
 
@@ -27,15 +25,6 @@ def parse_given(name: str, parse: Callable[[bytes], T], limit_bytes: int) -> T:
     content = read_given(name, limit_bytes)
     try:
         return parse(content)
-    except MalformedError as error:
-        raise MalformedError(f"{name}: {error}", hint=error.hint) from error
-
-
-def read_trust_given(name: str) -> Trust:
-    """The trust file called name, with the roots that the package holds; errors name the file."""
-    require_plain(name)
-    try:
-        return read_trust(Path(name))
     except MalformedError as error:
         raise MalformedError(f"{name}: {error}", hint=error.hint) from error
 

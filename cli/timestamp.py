@@ -11,8 +11,8 @@ from typing import TypeVar
 import click
 
 import ledger.proof.roots
-from cli.checking import tool
-from cli.given import parse_given, read_given, read_trust_given, require_plain
+from cli.checking import read_trust_given, tool
+from cli.given import parse_given, read_given, require_plain
 from cli.output import (
     EXIT_DONE,
     UsageError,

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import click
 
-from cli.checking import read_trust
-from cli.given import parse_given, read_given, read_trust_given
+from cli.checking import read_trust, read_trust_given
+from cli.given import parse_given, read_given
 from cli.output import (
     EXIT_DONE,
     F,

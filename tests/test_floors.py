@@ -32,8 +32,8 @@ ORDER: Mapping[str, str] = {
     ),
     "ledger/timestamp": "der request algorithms cms token path material opened examine",
     "ledger/proof": (
-        "verdict bundle trust roots lint excerpted recorded logged cosigned revocation stamps"
-        " appraise bounds keyed verify attack"
+        "verdict bundle disclosed trust roots lint excerpted recorded logged cosigned revocation"
+        " stamps appraise bounds keyed verify attack"
     ),
     "ledger/doors": "hashing files sqlite keys http foreign carrier pieces client",
     "ledger/operator": (

@@ -25,7 +25,7 @@ from ledger.proof.bundle import (
     Digest,
     check_path_name,
 )
-from ledger.proof.recorded import names_sm3
+from ledger.proof.disclosed import names_sm3
 
 BUFFER_BYTES = 1 << 20
 """Read size for big files: SHA-256 runs at 95 % of OpenSSL's own speed from 256 KiB on."""

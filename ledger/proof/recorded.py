@@ -6,7 +6,6 @@ two halves is checked on its own; the Merkle leaf is then made from the recomput
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 from ledger.errors import LedgerError, MalformedError, VerificationError
@@ -14,7 +13,7 @@ from ledger.proof.bundle import Bundle, Digest, Index
 from ledger.proof.excerpted import SeenParts, may_be_run, read_parts, run_finding
 from ledger.proof.verdict import Finding, Outcome
 from ledger.record.chain import ChainReport, check_chain
-from ledger.record.manifest import FileEntry, check_line, parse_line, parse_shown_lines
+from ledger.record.manifest import FileEntry, check_line, parse_shown_lines
 from ledger.record.record import Link, Record, open_record, sm3_of
 from ledger.record.sdjwt import check_jwt, parse_jwt, parse_sdjwt
 from ledger.record.strict_json import JsonValue
@@ -136,24 +135,6 @@ class GivenCarrier:
     name: str
     digest: Digest
     record: str | None = None
-
-
-def names_sm3(bundle: Bundle) -> bool:
-    """Whether a record of ``bundle`` discloses an SM3 of a file: then carriers need theirs too.
-
-    Nothing is judged here: what is malformed, or not of its record, discloses none.
-    """
-    for path, _ in bundle.of_kind("record"):
-        with suppress(MalformedError):
-            shown = parse_sdjwt(bundle.files[path]).disclosures
-            if any(one.name == "sm3" for one in shown):
-                return True
-    for path, _ in bundle.of_kind("lines"):
-        with suppress(MalformedError):
-            lines = parse_shown_lines(bundle.files[path])
-            if any(parse_line(line.text).sm3 is not None for line in lines):
-                return True
-    return False
 
 
 def carriers_inside(bundle: Bundle) -> list[GivenCarrier]:

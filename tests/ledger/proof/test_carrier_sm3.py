@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from ledger.proof.bundle import Bundle
-from ledger.proof.recorded import names_sm3
+from ledger.proof.disclosed import names_sm3
 from ledger.proof.verdict import Outcome, Verdict
 from ledger.record.record import sm3_of
 from tests.ledger.proof.conftest import FILES
