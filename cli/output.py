@@ -35,6 +35,8 @@ CODES: Mapping[type[LedgerError] | str, tuple[str, int]] = {
 
 PROGRESS_SECONDS = 0.2
 """How often the progress line is drawn anew."""
+PROGRESS_AFTER_SECONDS = 1.0
+"""What takes less than this needs no progress line."""
 
 
 class UsageError(click.UsageError):
@@ -143,18 +145,22 @@ def reading_progress(label: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda _files, _size: None
         return
     done = [0, 0]
-    shown_at = 0.0
+    drawn = False
+    draw_at = time.monotonic() + PROGRESS_AFTER_SECONDS
 
     def progress(files: int, size: int) -> None:
-        nonlocal shown_at
+        nonlocal draw_at, drawn
         done[0] += files
         done[1] += size
-        if time.monotonic() - shown_at > PROGRESS_SECONDS:
-            shown_at = time.monotonic()
+        if time.monotonic() >= draw_at:
+            draw_at, drawn = time.monotonic() + PROGRESS_SECONDS, True
             click.echo(f"\r{label}: {done[0]} files, {format_size(done[1])}  ", err=True, nl=False)
 
-    yield progress
-    click.echo("\r\033[K", err=True, nl=False)
+    try:
+        yield progress
+    finally:
+        if drawn:
+            click.echo("\r\033[K", err=True, nl=False)
 
 
 def over(items: Sequence[T], label: str) -> Iterator[T]:

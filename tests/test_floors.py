@@ -35,7 +35,7 @@ ORDER: Mapping[str, str] = {
         "verdict bundle disclosed trust roots lint excerpted recorded logged cosigned revocation"
         " stamps appraise bounds keyed verify attack"
     ),
-    "ledger/doors": "hashing files sqlite keys http foreign carrier pieces client",
+    "ledger/doors": "drives hashing files sqlite keys http foreign carrier pieces client",
     "ledger/operator": (
         "store/protocol store/memory store/sqlite"
         " guard repeats sequencer second_reader attempts tsa devtsa devserver stamper sources"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
+from ledger.doors.drives import refuse_network_drive
 from ledger.doors.files import make_folder
 from ledger.errors import NotFoundError, UnavailableError
 
@@ -28,6 +29,7 @@ def open_database(path: Path, *, create: bool = True) -> Database:
     """
     if not create and not path.exists():
         raise NotFoundError(f"no such database: {path}")
+    refuse_network_drive(path.parent)
     connection: sqlite3.Connection | None = None
     try:
         _make_file(path)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from ledger.doors.drives import refuse_network_drive
 from ledger.doors.files import TEMPORARY, make_folder, read_limited, unavailable, write_durably
 from ledger.doors.keys import load_signing_key, make_identity, make_signing_key
 from ledger.doors.sqlite import open_database, turn
@@ -93,8 +94,9 @@ def begin_vault(folder: Path, config: Config) -> Vault:
     """Begin a vault in ``folder``: keys and database. It is none until ``finish_vault``.
 
     What an interrupted beginning left is gone on with, its keys included. ConflictError if there
-    is a vault, or the folder holds other files; UnavailableError.
+    is a vault, or the folder holds other files; UnavailableError (on a network drive, too).
     """
+    refuse_network_drive(folder)
     try:
         if (folder / SETTINGS).exists():
             hint = "use it, or choose another folder with --vault"
