@@ -113,6 +113,9 @@ class Anchorer:
         The same digest again makes no new record. Errors as in ``anchor``.
         """
         check_wish(wish)
+        if wish.parts:
+            hint = "leave out --parts, or give the file itself"
+            raise MalformedError("parts are of a file that is read", hint=hint)
         with self._vault.turn():
             previous = None
             if carrier.path is not None:

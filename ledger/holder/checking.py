@@ -80,6 +80,9 @@ class Checker:
         check_record(parsed)
         if parsed.entry != record.entry:
             raise VerificationError("the record is another than its entry says")
+        match parsed.carrier.get("parts"):
+            case {"root": str(root)}:
+                self._check_manifest(root)
         if record.index is None or record.ledger is None or not record.stamps:
             return
         for stamp in self._vault.receipts.first_stamps(record.ledger, record.index):

@@ -298,8 +298,8 @@ def test_what_cannot_be_shown_is_said_plainly(tally: Tally, table: Path) -> None
         ran = tally("bundle", *words, "--dry-run")
         assert ran.code == 2
         assert text in ran.err
-    ran = tally("anchor", "--parts", tally.work)
-    assert ran.code == 2
+    for words in ([tally.work], ["--digest", "ab" * 32]):
+        assert tally("anchor", "--parts", *words).code == 2
 
 
 def test_changed_and_unkept_files_have_no_bytes_to_show(tally: Tally) -> None:
@@ -338,6 +338,7 @@ def test_the_shell_script_reads_the_same_pieces(tally: Tally, table: Path) -> No
 
 
 def test_damaged_or_missing_lines_of_the_vault_are_told(tally: Tally, table: Path) -> None:
+    assert tally("vault", "check", "--all").code == 0
     [kept] = (tally.vault / "manifests").iterdir()
     lines = kept.read_bytes().split(b"\n")
     for damaged in (
@@ -351,7 +352,11 @@ def test_damaged_or_missing_lines_of_the_vault_are_told(tally: Tally, table: Pat
         ran = tally("bundle", "1", "--part", "8", "--dry-run")
         assert ran.code == 2
         assert "of the vault are damaged" in ran.err
+        told = tally("vault", "check", "--all")
+        assert told.code != 0
+        assert "damaged" in told.out + told.err
     kept.unlink()
+    assert tally("vault", "check", "--all").code != 0
     assert "no such file" in tally("bundle", "1", "--part", "8", "--dry-run").err
 
 
