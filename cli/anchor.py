@@ -216,7 +216,8 @@ def sync(vault: str | None, as_json: bool) -> int:
     sent = tally.anchorer.send()
     report = tally.anchorer.stamp()
     pending = pending_words(report)
-    lacking = [f"{tsa}: {reason}" for tsa, reason in tally.ledger.recapture()]
+    ledgers = (tally.ledger, *tally.earlier.values())
+    lacking = [f"{tsa}: {reason}" for ledger in ledgers for tsa, reason in ledger.recapture()]
     if as_json:
         print_json({"sent": sent, "pending": pending, "lacking": lacking})
     else:

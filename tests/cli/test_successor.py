@@ -8,6 +8,7 @@ import pytest
 from cli import successor
 from ledger.doors.files import read_bundle
 from ledger.holder.successions import Successions
+from ledger.operator.closed import ClosedLedger
 from ledger.record.record import parse_record
 from tests.cli.conftest import Tally
 
@@ -173,3 +174,14 @@ def test_succession_that_was_interrupted_is_gone_on_with(
     assert [row[:3] for row in rows(lost)[2:]] == [(3, "ledgers", 1), (4, "notebook", 1)]
     assert lost("vault", "successor").code == 3
     assert len(list((lost.vault / "ledgers").iterdir())) == 1
+
+
+def test_sync_asks_for_what_the_stamps_of_a_closed_ledger_are_judged_with(
+    lost: Tally, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(ClosedLedger, "recapture", lambda self: asked.append(self.origin) or ())
+    closed = lost.json("vault", "successor")["closed"]
+    assert asked == []
+    lost.json("sync")
+    assert asked == [closed]
