@@ -99,6 +99,9 @@ def walk(folder: Path) -> Iterator[tuple[str, str | None]]:
         place, prefix = folders.pop()
         try:
             with os.scandir(place) as entries:
+                if Path(place).is_symlink():  # asked last: swapped since it was seen
+                    yield prefix.rstrip("/") or ".", "a link"
+                    continue
                 for entry in entries:
                     name = prefix + entry.name
                     if reason := _odd_name(entry.name):
