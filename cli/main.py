@@ -26,6 +26,7 @@ FAMILIES = {
     "export": ("cli.export", "Write kept originals back, byte-identical."),
     "bundle": ("cli.bundle", "Write a proof bundle with only what you choose to disclose."),
     "verify": ("cli.verify", "Check a bundle, offline, against your own trust file."),
+    "attack": ("cli.attack", "Change a bundle in 200 ways and show what catches each."),
     "timestamp": ("cli.timestamp", "Check or show one RFC 3161 token by itself."),
     "trust": ("cli.trust", "What a trust file accepts, and whether that is wise."),
     "vault": ("cli.keep", "Keep it whole: check, backup, restore, recovery keys, successor."),

@@ -33,7 +33,8 @@ ORDER: Mapping[str, str] = {
     "ledger/timestamp": "der request algorithms cms token path material opened examine",
     "ledger/proof": (
         "verdict bundle disclosed trust roots lint excerpted recorded logged cosigned revocation"
-        " stamps appraise bounds keyed verify attack"
+        " stamps appraise bounds keyed verify"
+        " token_fields fields mutations rearranged forgeries not_evidence attack"
     ),
     "ledger/doors": "drives hashing files sqlite keys http foreign carrier pieces client",
     "ledger/operator": (
