@@ -21,8 +21,8 @@ from ledger.record.rfc4648 import decode_base64url
 Span = tuple[int, int, str]
 """Start, stop and the part's name."""
 
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
-_VALUE = re.compile(rb'"(sha256|sm3|size|mtime|skipped)":')
+_ELEMENT = re.compile(rb'"(?:[^"\\]|\\.)*"|[0-9]+')
+_VALUE = re.compile(rb'"(sha256|sm3|size|mtime|offset|skipped)":')
 _INDEX = re.compile(rb'"(entry|path|sha256)":"[^"]*"|"(size|v)":[0-9]+')
 _KEY_ID_CHARACTERS = 6
 """Of a signature line's base64: the key ID is its first 4 bytes."""
@@ -95,9 +95,9 @@ def _disclosure(
 ) -> Iterator[Span]:
     """Salt, name and value of a disclosure; a character on a border belongs to what follows."""
     json = decode_base64url(content[start:stop].decode("ascii"))
-    strings = _STRING.finditer(json)
-    cuts = [(0, parts[0]), (next(strings).end(), parts[1]), (next(strings).end(), parts[2])]
-    if parts[1] == "path":
+    elements = _ELEMENT.finditer(json)
+    cuts = [(0, parts[0]), (next(elements).end(), parts[1]), (next(elements).end(), parts[2])]
+    if parts[1] != "name":
         cuts += [(m.start(), m[1].decode("ascii")) for m in _VALUE.finditer(json, cuts[2][0])]
     ends = [*(at for at, _ in cuts[1:]), len(json)]
     for (at, part), end in zip(cuts, ends, strict=True):
@@ -105,12 +105,13 @@ def _disclosure(
         yield start + at * 4 // 3, last, part
 
 
-def _lines(content: bytes) -> Iterator[Span]:
+def _lines(content: bytes, named: str) -> Iterator[Span]:
+    """Shown lines; ``named``: what the second element of a line is."""
     for start, stop in list(_rows(content))[1:]:
         index, text, hashes = content[start:stop].split(b" ")
         yield start, start + len(index) + 1, "index"
         line = start + len(index) + 1
-        yield from _disclosure(content, line, line + len(text), ("salt", "path", "value"))
+        yield from _disclosure(content, line, line + len(text), ("salt", named, "value"))
         yield stop - len(hashes), stop, "hash"
 
 
@@ -175,7 +176,8 @@ def _index(content: bytes) -> Iterator[Span]:
 
 _READERS: Mapping[str, Callable[[bytes], Iterator[Span]]] = {
     "record": _record,
-    "lines": _lines,
+    "lines": lambda content: _lines(content, "path"),
+    "part-lines": lambda content: _lines(content, "piece"),
     "proof": _proof,
     "checkpoint": lambda content: _note(content, 0),
     "cosignatures": lambda content: _signatures(content, 0),
@@ -189,4 +191,4 @@ _READERS: Mapping[str, Callable[[bytes], Iterator[Span]]] = {
     "sums": _sums,
     "index": _index,
 }
-"""By kind of file; what has no reader (README.txt, carriers) is one field."""
+"""By kind of file; what has no reader (README.txt, carriers, excerpts) is one field."""

@@ -33,6 +33,8 @@ T = TypeVar("T")
 CATCHES: Mapping[str, tuple[str, ...]] = {
     "record": ("record.signature", "record.disclosures"),
     "lines": ("manifest",),
+    "part-lines": ("manifest", "carrier"),
+    "excerpt": ("carrier",),
     "proof": ("inclusion",),
     "checkpoint": ("checkpoint.ledger", "checkpoint.ml-dsa", "stamp"),
     "cosignatures": ("cosignatures",),

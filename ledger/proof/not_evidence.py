@@ -12,6 +12,7 @@ from ledger.proof.mutations import Mutation
 
 _TOKEN: Mapping[str, str] = {
     "signature-algorithm": "unknown-algorithm",
+    "frame": "lost-signer",
     "signer-id": "signer-name",
     "certificate": "spare-certificate",
     "revocation": "spare-revocation",
@@ -39,6 +40,11 @@ NOT_EVIDENCE: Mapping[str, str] = {
     "record.salt/cut": "withheld",
     "lines.index/cut": "withheld",
     "cosignatures.signer/cut": "left-out",
+    "part-lines.index/cut": "withheld",
+    "left-out/excerpt": "withheld",
+    "all-left-out/excerpt": "withheld",
+    "left-out/part-lines": "left-out",
+    "all-left-out/part-lines": "left-out",
     "left-out/lines": "left-out",
     "left-out/proof": "left-out",
     "left-out/checkpoint": "left-out",

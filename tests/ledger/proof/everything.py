@@ -14,6 +14,9 @@ from ledger.proof.forgeries import Forger
 from ledger.proof.revocation import format_answer
 from ledger.proof.stamps import format_certificate
 from ledger.proof.trust import Trust, TrustedTsa
+from ledger.record import shown as sealed
+from ledger.record.parts import LINES, format_shown_parts, make_part_lines, split_lines
+from ledger.record.strict_json import JsonValue
 from ledger.tlog.checkpoint import cosign_ed25519, parse_checkpoint
 from ledger.tlog.note import (
     COSIGNATURE_ED25519,
@@ -42,6 +45,7 @@ WITNESSES = {
     name: Ed25519PrivateKey.from_private_bytes(bytes([number]) * 32)
     for number, name in enumerate(("law.example", "unknown.example"), start=40)
 }
+TABLE = b"batch,yield\n12,0.93\n13,0.41\n14,0.77\n"
 FILES = {"a.csv": b"batch,yield\n12,0.93\n", "b.txt": b"anneal at 310 K\n", "c/d": b"x"}
 
 
@@ -87,7 +91,7 @@ def _cosignatures(signed: bytes) -> bytes:
 
 
 def everything() -> Bundle:
-    """Two records and one withheld between them; three TSAs, one of them with revocation."""
+    """Three records and one withheld; three TSAs, one of them with revocation."""
     world = World()
     world.clock.time = START
     world.append()
@@ -97,10 +101,18 @@ def everything() -> Bundle:
     world.stamp("dev-one")
     world.record(files=FILES, not_before=())
     world.record(files=FILES, claims={"title": "final"}, not_before=())
+    lines = make_part_lines(list(split_lines([TABLE])), world.dice.randbytes)
+    root, count = sealed.lines_root(lines)
+    said: JsonValue = {"scheme": LINES, "root": root.hex(), "count": count}
+    table = world.record(carrier={"size": len(TABLE), "parts": said}, not_before=())
     world.stamp("dev-one", "dev-two")
     world.stamp(by={"own": lambda over: rich_token(world, over)})
     bundle = world.bundle(
-        {0: ("kind", "title"), 2: ("title", "carrier.manifest")},
+        {
+            0: ("kind", "title"),
+            2: ("title", "carrier.manifest"),
+            3: ("carrier.size", "carrier.parts"),
+        },
         files={2: ("a.csv", "b.txt")},
         with_carriers=True,
     )
@@ -115,6 +127,8 @@ def everything() -> Bundle:
     more[f"checkpoints/{newest}.cosignatures"] = _cosignatures(
         bundle.files[f"checkpoints/{newest}"]
     )
+    more[f"parts/{table.name}.lines"] = format_shown_parts(sealed.show_lines(lines, [1, 2]))
+    more[f"excerpts/{table.name}/2-3"] = b"".join(TABLE.splitlines(keepends=True)[1:3])
     proof = bundle.of_kind("proof")[0][0]
     more[proof] = format_proof_file(
         replace(parse_proof_file(bundle.files[proof]), extra=b"said by nobody")
