@@ -25,7 +25,7 @@ CASES: list[tuple[list[str], int, str, str, str]] = [
     (["init", "--tsa", "A b=http://a"], 2, "E002", "tsa name is", ""),
     (["init", "--tsa", "a=file:///x"], 2, "E002", "want http", ""),
     (["init", "--tsa", "a=http://a", "--wanted", "2"], 2, "E002", "only 1 are there", "name more"),
-    (["anchor"], 2, "E001", "missing argument", "tally anchor --help"),
+    (["anchor"], 2, "E001", "nothing to anchor", "give a PATH"),
     (["anchor", "--nosuch", "x"], 2, "E001", "no such option", "tally anchor --help"),
     (["anchor", "none"], 2, "E003", "no such file or folder: none", ""),
     (["anchor", LONG], 2, "E003", "no such file or folder", ""),
