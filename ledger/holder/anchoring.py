@@ -13,7 +13,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
@@ -33,6 +33,9 @@ from ledger.record.parts import make_part_lines
 from ledger.record.record import cover_entry, entry_of, issue_record
 from ledger.record.sdjwt import RandomBytes, format_sdjwt
 from ledger.record.strict_json import JsonValue
+
+HEARTBEAT = timedelta(days=1)
+"""A day: an outage is seen to the day, and no TSA is asked more often for it than it would be."""
 
 MAX_BATCH = 1000
 """Entries sent to the ledger in one call."""
@@ -133,7 +136,19 @@ class Anchorer:
         """Append one cover entry: a heartbeat that says nothing, its secret kept."""
         secret = self._random_bytes(32)
         with self._vault.turn():
-            self._vault.records.add_cover(cover_entry(secret), secret)
+            self._vault.records.add_cover(cover_entry(secret), secret, self._clock())
+
+    def heartbeat(self) -> bool:
+        """A cover, for ``send``, if no entry was made for a day; whether there is one.
+
+        So a ledger in which nothing is anchored shows that it ran, and its outages.
+        """
+        latest = self._vault.records.latest_entry()
+        # One from a clock that was far ahead must not silence it for years.
+        if latest is not None and abs(self._clock() - latest) < HEARTBEAT:
+            return False
+        self.cover()
+        return True
 
     def announce(self, closed: Succession, earlier: Ledger) -> None:
         """Record which ledger this one follows, unless it is recorded; and cover its first entry.
@@ -158,7 +173,7 @@ class Anchorer:
             head = self._vault.records.head(SUCCESSIONS)
             if head is not None and head.chain == self._vault.records.chain_of(SUCCESSIONS):
                 return
-            self._vault.records.add_cover(cover_entry(secret), secret)
+            self._vault.records.add_cover(cover_entry(secret), secret, now)
             # If we die here, the next call adds one more cover.
             capture = Capture(now, SUCCESSIONS, claims, {}, None, closed.root.hex(), None)
             self._issue(capture, None)

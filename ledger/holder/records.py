@@ -15,6 +15,7 @@ from sqlite_utils import Database
 from ledger.doors.sqlite import transaction
 from ledger.errors import ConflictError, MalformedError, NotFoundError
 from ledger.holder.schema import asking
+from ledger.record.claims import format_time
 
 _COLUMNS = (
     "number, entry, notebook, chain, seq, sdjwt, kind, stage, title, label, path, content, "
@@ -175,12 +176,22 @@ class Records:
             )
             connection.executemany(sql, [(entry,) for _, entry in rows])
 
-    def add_cover(self, entry: bytes, secret: bytes) -> None:
+    def add_cover(self, entry: bytes, secret: bytes, created: datetime) -> None:
         """Keep a cover entry's secret, so that its index can be accounted for."""
         with transaction(self._database):
             self._database.execute(
-                "INSERT OR IGNORE INTO covers (entry, secret) VALUES (?, ?)", (entry, secret)
+                "INSERT OR IGNORE INTO covers (entry, secret, created) VALUES (?, ?, ?)",
+                (entry, secret, format_time(created)),
             )
+
+    def latest_entry(self) -> datetime | None:
+        """When the latest record or cover was made, to the second, as this vault's clock told."""
+        row = self._one(
+            "SELECT max(created) FROM"
+            " (SELECT created FROM records UNION ALL SELECT created FROM covers)",
+            (),
+        )
+        return None if row is None or row[0] is None else datetime.fromisoformat(str(row[0]))
 
     def queued_covers(self) -> tuple[bytes, ...]:
         """Cover entries the ledger has not acknowledged yet."""

@@ -81,7 +81,12 @@ _KEEPING = (
     "ALTER TABLE covers ADD COLUMN ledger TEXT",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_RECORDS, _RECEIPTS, _KEEPING)
+_HEARTBEATS = (
+    # RFC 3339, as a record's; NULL: made by a version that did not say.
+    "ALTER TABLE covers ADD COLUMN created TEXT",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_RECORDS, _RECEIPTS, _KEEPING, _HEARTBEATS)
 """Statements by version: the first makes version 1 of an empty database."""
 
 

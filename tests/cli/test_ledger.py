@@ -113,3 +113,14 @@ def test_a_progress_line_is_drawn_on_a_terminal_after_a_while(
     with family._progress() as progress:
         progress(5, 10)
     assert "audit: 5 of 10 entries, 50%" in capsys.readouterr().err
+
+
+def test_sync_sends_a_cover_once_a_day_without_entries(anchored: Tally) -> None:
+    assert anchored.json("sync")["sent"] == 0
+    with closing(sqlite3.connect(anchored.vault / "vault.sqlite")) as database:
+        for table in ("covers", "records"):
+            database.execute(f"UPDATE {table} SET created = '2020-01-01T00:00:00Z'")
+        database.commit()
+    assert [anchored.json("sync")["sent"] for _ in range(2)] == [1, 0]
+    found = anchored.json("ledger", "audit")
+    assert (found["entries"], found["faults"], found["unchecked"]) == (3, [], [])

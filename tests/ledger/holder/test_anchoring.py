@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from ledger.errors import MalformedError, UnavailableError
 from ledger.holder import anchoring
 from ledger.holder.anchoring import content_of
 from ledger.holder.config import Config
+from ledger.holder.prover import checkpoint_of
 from ledger.holder.said import Wish
 from ledger.operator.local import LocalLedger
 from ledger.record.manifest import FileEntry, parse_line
@@ -20,7 +22,7 @@ from ledger.record.parts import parse_part_line
 from ledger.record.record import check_record, parse_record
 from ledger.record.sdjwt import parse_triple
 from ledger.record.shown import lines_root
-from tests.holding import Holding, holding
+from tests.holding import CLOCK, START, Holding, holding
 
 
 @pytest.fixture
@@ -208,6 +210,38 @@ def test_records_are_sent_in_order_and_once(house: Holding, folder: Path) -> Non
     assert house.anchorer.send() == 4
     assert [house.vault.records.find(str(number)).index for number in numbers] == [1, 2, 3]
     assert house.anchorer.send() == 0
+
+
+def test_a_day_without_entries_has_a_heartbeat_and_no_more_than_one(
+    house: Holding, folder: Path
+) -> None:
+    house.anchor(folder / "a.txt")
+    house.send()
+    CLOCK.time += timedelta(hours=23)
+    assert not house.anchorer.heartbeat()
+    CLOCK.time += timedelta(hours=1)
+    assert house.anchorer.heartbeat()
+    assert house.anchorer.send() == 1
+    assert not house.anchorer.heartbeat()
+    CLOCK.time += timedelta(hours=25)
+    assert house.anchorer.heartbeat()
+    assert len(house.vault.records.queued_covers()) == 1
+    # It is not queued twice while it cannot be sent.
+    assert not house.anchorer.heartbeat()
+    house.send()
+    assert house.vault.records.queued_covers() == ()
+    assert checkpoint_of(house.ledger.checkpoint()).size == 3
+
+
+def test_a_clock_that_was_far_ahead_does_not_silence_the_heartbeat(house: Holding) -> None:
+    CLOCK.time += timedelta(days=9999)
+    house.anchorer.cover()
+    CLOCK.time = START
+    assert house.anchorer.heartbeat()
+
+
+def test_a_vault_without_entries_has_a_heartbeat(house: Holding) -> None:
+    assert house.anchorer.heartbeat()
 
 
 @pytest.mark.parametrize("batch", [1, 2, 1000])

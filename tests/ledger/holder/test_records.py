@@ -12,7 +12,7 @@ def test_database_that_fails_while_it_is_asked_is_told(vault: Vault) -> None:
     with pytest.raises(UnavailableError, match="the vault could not be asked"):
         vault.records.queued_covers()
     with pytest.raises(UnavailableError, match="did not take it"):
-        vault.records.add_cover(bytes(64), bytes(32))
+        vault.records.add_cover(bytes(64), bytes(32), START)
 
 
 def test_record_is_kept_with_every_field(vault: Vault) -> None:
@@ -42,7 +42,7 @@ def test_place_in_a_chain_is_taken_once(vault: Vault) -> None:
 
 def test_indexes_are_noted_for_records_and_covers(vault: Vault) -> None:
     first, second = vault.records.add(stored(1), START), vault.records.add(stored(2), START)
-    vault.records.add_cover(bytes(64), bytes(32))
+    vault.records.add_cover(bytes(64), bytes(32), START)
     assert vault.records.has_covers()
     assert vault.records.queued() == (first.entry, second.entry)
     assert vault.records.queued_covers() == (bytes(64),)
