@@ -5,9 +5,11 @@ All in process, on entries of 64 random bytes, times in CPU seconds, medians of 
 P7   inclusion proofs from a SqliteStore, one at a time, at random indexes, others in each round:
      with one reader kept ("warm": it has met every tile it can keep), and with a new reader for
      each ("cold").
-P10  there is no audit command: every entry is read from the store in order and hashed, and the
-     root is compared with the head's, in a process of its own. Memory is by how much the peak of
-     that process grew meanwhile. Tiles, signatures and time stamps are not looked at.
+P10  the audit of `tally ledger audit` in a process of its own: every entry read and hashed, every
+     tile and the head compared, the signed file checked against a guard's, the lookup asked.
+     Memory is by how much the peak of that process grew meanwhile. The log came in appends of
+     65,536 entries; what each checkpoint costs beyond that is told in a line of its own, from a
+     log to which one entry was appended at a time.
 P12  pymerkle (in an environment of its own made by this script) and Go's
      golang.org/x/mod/sumdb/tlog (where there is a go command), over the same entries: build the
      tree to its first root, append an entry and take the new root, the same root once more, one
@@ -24,19 +26,26 @@ import json
 import os
 import random
 import shutil
+import sqlite3
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from ledger.operator.audit import audit  # noqa: E402
+from ledger.operator.guard import Guard  # noqa: E402
+from ledger.operator.sequencer import CHECKPOINT, ENTRY_BYTES, Sequencer  # noqa: E402
+from ledger.operator.store.protocol import Attachment  # noqa: E402
 from ledger.operator.store.sqlite import SqliteStore  # noqa: E402
+from ledger.tlog.checkpoint import Checkpoint, sign_checkpoint  # noqa: E402
 from ledger.tlog.merkle import (  # noqa: E402
     Frontier,
     Hash,
@@ -51,6 +60,7 @@ from ledger.tlog.merkle import (  # noqa: E402
 )
 from ledger.tlog.tile import TILE_WIDTH, extend_tiles, tile_hash_reader  # noqa: E402
 from tests.bench.peers import default_cache  # noqa: E402
+from tests.sequencer_checks import KEYS  # noqa: E402
 
 PYMERKLE = "pymerkle==7.0.0"
 HERE = Path(__file__).resolve().parent
@@ -108,31 +118,36 @@ def proofs(store: SqliteStore, size: int, count: int) -> None:
     )
 
 
-def audit(store: SqliteStore) -> bytes:
-    """The root over all entries of ``store``, in memory that does not grow with it."""
-    head = store.head()
-    chunk = 1 << 12
-    full = head.size // chunk * chunk
-    roots = Frontier()  # over the roots of full chunks: the same tree, 12 levels up
-    for start in range(0, full, chunk):
-        leaves = leaf_hashes(store.entries(start, start + chunk))
-        roots = roots.append(root_of_leaves(leaves))
-    frontier = Frontier(full, roots.nodes)
-    for entry in store.entries(full, head.size):
-        frontier = frontier.append(leaf_hash(entry))
-    return frontier.root()
-
-
 def audit_here(path: Path) -> None:
     """What the process that audits does: its rate, and by how many KiB its peak memory grew."""
-    store = SqliteStore(path, create=False)
-    head = store.head()
+    store, guard = SqliteStore(path, create=False), Guard(guard_of(path), create=False)
     before = peak_kib()
     began = time.process_time()
-    if audit(store) != head.root:
-        raise SystemExit("the audit found another root")
+    found = audit(store, guard, KEYS.public_keys())
     seconds = time.process_time() - began
-    print(json.dumps([head.size / seconds, peak_kib() - before]))
+    if found.first or found.unchecked:
+        raise SystemExit(f"the audit found {found}")
+    print(json.dumps([found.size, seconds, found.checkpoints, peak_kib() - before]))
+
+
+def guard_of(path: Path) -> Path:
+    """Where the guard of the log at ``path`` lies."""
+    return path.with_name(f"{path.name}-guard")
+
+
+def sign(path: Path) -> None:
+    """Sign and publish the head of the log at ``path`` in a new guard; prepare its lookup."""
+    guard_of(path).unlink(missing_ok=True)
+    store, guard = SqliteStore(path, create=False), Guard(guard_of(path))
+    head = store.head()
+    signed = sign_checkpoint(Checkpoint(KEYS.origin, *astuple(head)), KEYS.ed25519, KEYS.ml_dsa_44)
+    guard.swap(None, head.size, signed)
+    with sqlite3.connect(path) as database:
+        database.execute("DELETE FROM attachments")
+    store.attach(Attachment(head.size, CHECKPOINT, KEYS.origin, signed))
+    store.find(bytes(ENTRY_BYTES))
+    store.close()
+    guard.close()
 
 
 def peak_kib() -> int:
@@ -141,18 +156,32 @@ def peak_kib() -> int:
     return int(status.partition("VmHWM:")[2].split()[0])
 
 
-def audits(path: Path, size: int) -> None:
+def audits(path: Path) -> None:
     """P10: one line."""
     found = []
     for _ in range(3):
         command = [sys.executable, __file__, "--audit", str(path)]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         found.append(json.loads(done.stdout))
-    rate = statistics.median(rate for rate, _ in found)
+    size, _, checkpoints, _ = found[0]
+    seconds = statistics.median(one[1] for one in found)
+    each = f", {seconds / checkpoints * 1e6:.0f} us a checkpoint" if checkpoints > size else ""
     print(
-        f"P10  {size:>10} entries: {rate / 1e6:.2f}M entries per CPU second,"
-        f" peak memory grew by {max(grown for _, grown in found) / 1024:.1f} MiB"
+        f"P10  {size:>10} entries, {checkpoints} checkpoints:"
+        f" {size / seconds / 1e6:.3f}M entries per CPU second{each},"
+        f" peak memory grew by {max(one[3] for one in found) / 1024:.1f} MiB"
     )
+
+
+def one_by_one(path: Path, size: int) -> None:
+    """P10, where each entry has a checkpoint."""
+    store, guard = SqliteStore(path), Guard(guard_of(path))
+    sequencer = Sequencer(store, guard, KEYS)
+    for entry in entries_of(0, size):
+        sequencer.append([entry])
+    store.close()
+    guard.close()
+    audits(path)
 
 
 def ours(entries: Sequence[bytes], indexes: Sequence[int]) -> dict[str, float]:
@@ -308,9 +337,11 @@ def main() -> None:
         store = SqliteStore(path)
         for size in (unit, 10 * unit, *([100 * unit] if options.large else ())):
             fill(store, size)
-            audits(path, size)
+            sign(path)
+            audits(path)
             proofs(store, size, 2000)
         store.close()
+        one_by_one(Path(name) / "small.sqlite", unit // 50)
     compare(unit)
 
 
