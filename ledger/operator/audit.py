@@ -218,14 +218,16 @@ class _Run:
 
     def _lookup(self, block: Block, size: int) -> None:
         """Whether the lookup knows the block's entries, or one of them if there are many."""
+        places: Sequence[int] = range(len(block.entries))
+        if size > LOOKUP_ALL and places:
+            # Another place in each tile; which, nobody chose.
+            places = (block.leaves[0][0] % len(places),)
         asked = [
             (block.start + place, entry)
-            for place, entry in enumerate(block.entries)
-            if entry is not None and block.start + place < self._looked_up[0]
+            for place in places
+            if (entry := block.entries[place]) is not None
+            and block.start + place < self._looked_up[0]
         ]
-        if size > LOOKUP_ALL and asked:
-            # Another place in each tile; which, nobody chose.
-            asked = [asked[block.leaves[0][0] % len(asked)]]
         for index in self._snapshot.not_found(asked) if asked else ():
             text = "the entry is not found by the lookup"
             self._faults.add(Fault("lookup", "missing", f"lookup of entry {index}", text, index))
