@@ -5,10 +5,15 @@
  * is written down where the process that forked this one can read it, whatever became of this one.
  * Everything else goes to the system as it came. Linux on 64 bits: off_t is 64 bits wide, and the
  * names with and without 64 are one function.
+ *
+ * A power cut kills the process, and first takes back what it did and did not sync: bytes until
+ * their file is synced, names until their folder is.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -16,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -26,7 +32,8 @@ enum { PATH = 192, CALLS = 8192 };
 enum kind { CREATE = 1, OPEN, WRITE, SYNC, RENAME, UNLINK, TRUNCATE, READ };
 
 enum fault {
-    NONE, KILL_BEFORE, KILL_AFTER, KILL_TORN, IO_ERROR, IO_TORN, SHORT, NO_SPACE, FULL, READ_ONLY, FLIP
+    NONE, KILL_BEFORE, KILL_AFTER, KILL_TORN, IO_ERROR, IO_TORN, SHORT, NO_SPACE, FULL, READ_ONLY, FLIP,
+    POWER, POWER_SOME
 };
 
 struct call { int kind; char path[PATH]; };
@@ -53,6 +60,107 @@ __attribute__((constructor)) static void begin(void)
 struct plan *faults_plan(void) { return plan; }
 void faults_arm(int on) { armed = on; }
 
+/* What is not synced yet, the newest first: bytes of a file, or a name in a folder. */
+struct undo {
+    enum { BYTES, NAME_MADE, NAME_GONE } what;
+    dev_t device;                    /* of the file, or of the folder that has the name */
+    ino_t inode;
+    int file;                        /* kept open: it may have another name by then, or none */
+    off_t at, old_size;
+    size_t size;
+    char *bytes, *path, *kept;       /* kept: a second name of what was there under path */
+    struct undo *next;
+};
+
+static struct undo *undos;
+static pthread_mutex_t undoing = PTHREAD_MUTEX_INITIALIZER;
+
+static int remembers(void) { return plan->fault == POWER || plan->fault == POWER_SOME; }
+
+static void push(struct undo *one)
+{
+    pthread_mutex_lock(&undoing);
+    one->next = undos;
+    undos = one;
+    pthread_mutex_unlock(&undoing);
+}
+
+/* Before bytes of `file` from `at` on are written, or cut off. */
+static void remember_bytes(int file, size_t size, off_t at)
+{
+    char link[64], path[4096];
+    struct stat st;
+    if (!armed || !remembers() || fstat(file, &st) || !S_ISREG(st.st_mode)) return;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", file);
+    size_t length = strlen(plan->root);
+    ssize_t got_path = readlink(link, path, sizeof path);
+    if (got_path < (ssize_t)length || memcmp(path, plan->root, length) != 0) return;
+    struct undo *one = calloc(1, sizeof *one);
+    *one = (struct undo){ .what = BYTES, .device = st.st_dev, .inode = st.st_ino, .at = at,
+                          .old_size = st.st_size, .bytes = malloc(size + 1) };
+    one->file = (int)syscall(SYS_openat, AT_FDCWD, link, O_RDWR | O_CLOEXEC, 0);
+    long got = syscall(SYS_pread64, one->file, one->bytes, size, at);
+    one->size = got > 0 ? (size_t)got : 0;
+    push(one);
+}
+
+/* Before a name is made, or what it names replaced or removed. */
+static void remember_name(int folder, const char *path)
+{
+    static atomic_int number;
+    char whole[4096] = "", above[4096], kept[4096];
+    struct stat st;
+    if (!armed || !remembers()) return;
+    if (path[0] != '/' && folder == AT_FDCWD && getcwd(whole, sizeof whole / 2)) strcat(whole, "/");
+    strncat(whole, path, sizeof whole / 2 - 1);
+    strcpy(above, whole);
+    if (strncmp(whole, plan->root, strlen(plan->root)) != 0 || stat(dirname(above), &st)) return;
+    struct undo *one = calloc(1, sizeof *one);
+    *one = (struct undo){ .what = NAME_MADE, .device = st.st_dev, .inode = st.st_ino,
+                          .path = strdup(whole) };
+    snprintf(kept, sizeof kept, "%.*s.lost-%d", (int)strlen(plan->root) - 1, plan->root, ++number);
+    if (syscall(SYS_linkat, AT_FDCWD, whole, AT_FDCWD, kept, 0) == 0) {
+        one->what = NAME_GONE;
+        one->kept = strdup(kept);
+    }
+    push(one);
+}
+
+static void forget(int file)
+{
+    struct stat st;
+    if (!armed || !remembers() || fstat(file, &st)) return;
+    int names = S_ISDIR(st.st_mode);
+    pthread_mutex_lock(&undoing);
+    for (struct undo **place = &undos; *place;) {
+        struct undo *one = *place;
+        if (one->inode == st.st_ino && one->device == st.st_dev && (one->what != BYTES) == names)
+            *place = one->next;
+        else
+            place = &one->next;
+    }
+    pthread_mutex_unlock(&undoing);
+}
+
+static void cut_power(void)
+{
+    unsigned dice = plan->seed;
+    for (struct undo *one = undos; one; one = one->next) {
+        dice = dice * 1103515245u + 12345u;
+        if (plan->fault == POWER_SOME && dice >> 16 & 1) continue;
+        if (one->what == BYTES) {
+            syscall(SYS_pwrite64, one->file, one->bytes, one->size, one->at);
+            if (one->at + (off_t)one->size >= one->old_size)
+                syscall(SYS_ftruncate, one->file, one->old_size);
+        } else if (one->what == NAME_GONE) {
+            syscall(SYS_renameat2, AT_FDCWD, one->kept, AT_FDCWD, one->path, 0);
+        } else {
+            syscall(SYS_unlinkat, AT_FDCWD, one->path, 0);
+            syscall(SYS_unlinkat, AT_FDCWD, one->path, AT_REMOVEDIR);
+        }
+    }
+}
+
 static void die(void)
 {
     syscall(SYS_kill, getpid(), SIGKILL);
@@ -61,7 +169,7 @@ static void die(void)
 static int befalls(enum fault fault, enum kind kind)
 {
     switch (fault) {
-    case KILL_BEFORE: case KILL_AFTER: return kind != READ && kind != OPEN;
+    case KILL_BEFORE: case KILL_AFTER: case POWER: case POWER_SOME: return kind != READ && kind != OPEN;
     case KILL_TORN: case IO_TORN: case SHORT: return kind == WRITE;
     case IO_ERROR: return 1;
     case NO_SPACE: case FULL: return kind == CREATE || kind == WRITE || kind == SYNC || kind == RENAME;
@@ -84,6 +192,7 @@ static enum fault meet(enum kind kind, const char *path)
     if (number < plan->target || !befalls(fault, kind)) return NONE;
     int none = 0, first = atomic_compare_exchange_strong(&plan->met, &none, number);
     if (!first && fault != FULL && fault != READ_ONLY) return NONE;
+    if (fault == POWER || fault == POWER_SOME) cut_power(), die();
     if (fault == KILL_BEFORE) die();
     return fault;
 }
@@ -141,6 +250,7 @@ static ssize_t put(enum fault fault, int file, const void *bytes, size_t size, o
     REFUSE(fault);
     int torn = fault == KILL_TORN || fault == IO_TORN || fault == SHORT;
     if (torn) size = (size + 1) / 2;
+    remember_bytes(file, size, at < 0 ? lseek(file, 0, SEEK_CUR) : at);
     long done = at < 0 ? syscall(SYS_write, file, bytes, size)
                        : syscall(SYS_pwrite64, file, bytes, size, at);
     if (fault == KILL_TORN) die();
@@ -187,7 +297,9 @@ static int settle(int file, long number)
 {
     enum fault fault = meet_open(SYNC, file);
     REFUSE(fault);
-    return (int)made(fault, syscall(number, file));
+    long done = syscall(number, file);
+    if (done == 0) forget(file);
+    return (int)made(fault, done);
 }
 
 int fsync(int file) { return settle(file, SYS_fsync); }
@@ -197,6 +309,11 @@ int ftruncate(int file, off_t size)
 {
     enum fault fault = meet_open(TRUNCATE, file);
     REFUSE(fault);
+    struct stat st;
+    if (fstat(file, &st) == 0 && st.st_size > size)
+        remember_bytes(file, (size_t)(st.st_size - size), size);
+    else
+        remember_bytes(file, 0, size);
     return (int)made(fault, syscall(SYS_ftruncate, file, size));
 }
 int ftruncate64(int, off_t) __attribute__((alias("ftruncate")));
@@ -205,6 +322,8 @@ int renameat(int from_folder, const char *from, int to_folder, const char *to)
 {
     enum fault fault = meet_at(RENAME, to_folder, to);
     REFUSE(fault);
+    remember_name(to_folder, to);
+    remember_name(from_folder, from);
     return (int)made(fault, syscall(SYS_renameat2, from_folder, from, to_folder, to, 0));
 }
 
@@ -214,6 +333,7 @@ int linkat(int from_folder, const char *from, int to_folder, const char *to, int
 {
     enum fault fault = meet_at(RENAME, to_folder, to);
     REFUSE(fault);
+    remember_name(to_folder, to);
     return (int)made(fault, syscall(SYS_linkat, from_folder, from, to_folder, to, flags));
 }
 
@@ -223,6 +343,7 @@ int unlinkat(int folder, const char *path, int flags)
 {
     enum fault fault = meet_at(UNLINK, folder, path);
     REFUSE(fault);
+    remember_name(folder, path);
     return (int)made(fault, syscall(SYS_unlinkat, folder, path, flags));
 }
 
@@ -232,6 +353,7 @@ int mkdirat(int folder, const char *path, mode_t mode)
 {
     enum fault fault = meet_at(CREATE, folder, path);
     REFUSE(fault);
+    remember_name(folder, path);
     return (int)made(fault, syscall(SYS_mkdirat, folder, path, mode));
 }
 
@@ -249,8 +371,10 @@ int openat(int folder, const char *path, int flags, ...)
     enum fault fault = NONE;
     if (armed && (flags & O_ACCMODE) != O_RDONLY) {
         int there = syscall(SYS_faccessat, folder, path, F_OK) == 0;
-        if (!there && flags & O_CREAT) fault = meet_at(CREATE, folder, path);
-        else if (there && !(flags & O_EXCL)) fault = meet_at(OPEN, folder, path);
+        if (!there && flags & O_CREAT) {
+            fault = meet_at(CREATE, folder, path);
+            if (!refusal(fault)) remember_name(folder, path);
+        } else if (there && !(flags & O_EXCL)) fault = meet_at(OPEN, folder, path);
     }
     REFUSE(fault);
     return (int)made(fault, syscall(SYS_openat, folder, path, flags, mode));

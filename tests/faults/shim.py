@@ -43,9 +43,19 @@ class Fault(IntEnum):
     FULL = 8
     READ_ONLY = 9
     FLIP = 10
+    POWER = 11
+    POWER_SOME = 12
 
 
-KILLS = {Fault.KILL_BEFORE, Fault.KILL_AFTER, Fault.KILL_TORN}
+KILLS = {
+    Fault.KILL_BEFORE,
+    Fault.KILL_AFTER,
+    Fault.KILL_TORN,
+    Fault.POWER,
+    Fault.POWER_SOME,
+}
+"""The process dies. A power cut takes what was not synced with it: all of it, or some by lot."""
+
 _MAKING = {Kind.CREATE, Kind.WRITE, Kind.SYNC, Kind.RENAME}
 _CHANGING = set(Kind) - {Kind.READ, Kind.OPEN}
 
@@ -60,6 +70,8 @@ BEFALLS: dict[Fault, set[Kind]] = {
     Fault.FULL: _MAKING,
     Fault.READ_ONLY: set(Kind) - {Kind.READ, Kind.SYNC},
     Fault.FLIP: {Kind.READ},
+    Fault.POWER: _CHANGING,
+    Fault.POWER_SOME: _CHANGING,
 }
 
 
