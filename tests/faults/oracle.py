@@ -178,18 +178,26 @@ def restore(place: Place, records: Iterable[tuple[Record, Any]]) -> None:
     originals = Originals(place.vault / "originals", place.vault / "keys" / "identity.txt")
     wanted: set[str] = set()
     for record, manifest in records:
+        parts = record.carrier.get("parts")
+        if isinstance(parts, dict):
+            kept_lines(place, str(parts["root"]))
         if manifest is None:
             wanted.add(str(record.carrier["sha256"]))
-            continue
-        text = (place.vault / "manifests" / manifest).read_text("ascii")
-        lines = text.removesuffix("\n").split("\n")
-        root = root_of_leaves([leaf_hash(line.encode("ascii")) for line in lines])
-        must(root.hex() == manifest, "a manifest is not that of its record")
-        wanted |= {parse_line(line).sha256.hex() for line in lines}
+        else:
+            wanted |= {parse_line(one).sha256.hex() for one in kept_lines(place, manifest)}
     for digest in wanted:
         target = place.folder / "restored"
         originals.restore(bytes.fromhex(digest), target, force=True)
         must(target.read_bytes() == contents[digest].read_bytes(), "an original came back changed")
+
+
+def kept_lines(place: Place, root: str) -> list[str]:
+    """The lines that the vault keeps under ``root``, which must be theirs."""
+    text = (place.vault / "manifests" / root).read_text("ascii")
+    lines = text.removesuffix("\n").split("\n")
+    found = root_of_leaves([leaf_hash(line.encode("ascii")) for line in lines])
+    must(found.hex() == root, "lines are not those of their record")
+    return lines
 
 
 def check_told(home: Path, told: Iterable[Told], entries: list[bytes]) -> None:

@@ -63,7 +63,8 @@ def guard(statement: str) -> Damage:
 
 def cut(folder: str) -> Damage:
     def damage(place: Place) -> None:
-        path = next(one for one in (place.vault / folder).rglob("*") if one.is_file())
+        files = [one for one in (place.vault / folder).rglob("*") if one.is_file()]
+        path = min(files)
         os.truncate(path, path.stat().st_size // 2)
 
     return damage
