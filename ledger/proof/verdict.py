@@ -140,6 +140,14 @@ class Verdict:
         return Outcome.PROVEN
 
     @property
+    def subject(self) -> str:
+        """What was compared: a ``carrier``, only an ``excerpt`` of one, or nothing but ``record``."""
+        if not self.carrier_checked:
+            return "record"
+        held = {f.code for f in self.findings if f.step == "carrier" and f.outcome == "proven"}
+        return "excerpt" if held <= {"excerpt", "excerpt-of-size"} else "carrier"
+
+    @property
     def exit_code(self) -> int:
         """0 proven, 1 refuted, 3 could not be checked."""
         return {Outcome.PROVEN: 0, Outcome.REFUTED: 1, Outcome.UNCHECKED: 3}[self.outcome]
@@ -184,7 +192,7 @@ def meaning(finding: Finding, language: Language = "en") -> tuple[str, str]:
 def headline(verdict: Verdict, language: Language = "en") -> str:
     """The last line: the outcome in capitals, the bound, and what stayed unchecked."""
     table = words()["headline"]
-    subject = "carrier" if verdict.carrier_checked else "record"
+    subject = verdict.subject
     if verdict.outcome is Outcome.REFUTED:
         fault = verdict.first_fault
         assert fault is not None  # noqa: S101 - refuted means that there is one

@@ -110,6 +110,7 @@ def test_lines_of_a_table_are_proven_elsewhere_and_no_other_is_in_the_bundle(
     for secret in (whole.digest(), whole.hexdigest().encode(), b"CANARY-table"):
         assert secret not in everything
     answer = tally.json("verify", path, "--trust", trust)
+    assert ": the pieces shown of the carrier existed no later than" in answer["headline"]["en"]
     assert [one["code"] for one in findings(answer, "manifest")] == ["parts"]
     first, second = findings(answer, "carrier")
     assert (first["code"], second["code"]) == ("excerpt", "excerpt")
