@@ -15,7 +15,6 @@ from cli.output import (
     result,
     vault_option,
 )
-from ledger.doors.keys import load_identity
 from ledger.holder.checking import Checker
 from ledger.holder.checks import NIGHTS, Item
 from ledger.holder.vault import open_vault
@@ -40,7 +39,7 @@ def check(
     opened = open_vault(vault_folder(vault))
     click.get_current_context().call_on_close(opened.close)
     # That the vault's key is not to be had is no fault of what it opens.
-    load_identity(opened.identity_path)
+    opened.lock.identity()
     opened.kept.find()
     total = opened.checks.register()
     # With --older and nothing else, all that is as old as that.

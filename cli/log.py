@@ -19,6 +19,7 @@ from cli.output import (
     vault_option,
 )
 from cli.terms import term_choice
+from ledger.holder.records import name_of
 from ledger.holder.said import DIGEST_PREFIX
 from ledger.holder.search import Query, count_listed, find_listed
 from ledger.record.manifest import FileEntry, parse_line
@@ -90,7 +91,7 @@ def _line(row: dict[str, Any]) -> str:  # Any: a JSON document
     what = " ".join(filter(None, [row["kind"], row["stage"]]))
     title = row["title"] or row["label"] or (Path(row["path"]).name if row["path"] else "")
     place = f"{row['notebook']}/{row['seq']}"
-    start = f"{row['number']:>4}  {place:16} {row['created']}  {what:24}"
+    start = f"{name_of(row['number']):>4}  {place:16} {row['created']}  {what:24}"
     # A name with a line break in it is still one line.
     return f"{start} {title}  {row['state']}".replace("\n", " ")
 
@@ -159,7 +160,7 @@ def show(record: str, with_files: bool, vault: str | None, as_json: bool) -> int
         value["files"] = [_file_json(entry) for entry in files]
         print_json(value)
         return EXIT_DONE
-    result(f"record   {stored.number}, {stored.notebook}/{stored.seq}, {value['state']}")
+    result(f"record   {stored.name}, {stored.notebook}/{stored.seq}, {value['state']}")
     result(f"entry    {stored.entry.hex()}")
     result(f"key      {parsed.thumbprint}")
     for name, claim in [*parsed.claims.items()]:

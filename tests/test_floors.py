@@ -36,16 +36,16 @@ ORDER: Mapping[str, str] = {
         " stamps appraise bounds keyed verify"
         " token_fields fields mutations rearranged forgeries not_evidence attack"
     ),
-    "ledger/doors": "drives hashing files sqlite keys http foreign carrier pieces client",
+    "ledger/doors": ("drives hashing files sqlite keys keyring http foreign carrier pieces client"),
     "ledger/operator": (
         "store/protocol store/memory store/sqlite"
         " guard repeats sequencer second_reader attempts tsa devtsa devserver stamper sources"
         " capture closed local faults audit_tree audit_rows audit"
     ),
     "ledger/holder": (
-        "config schema records captures prover receipts kept_ledger search said manifests"
-        " originals kept checks successions vault exporting segments anchoring excerpts by_hand"
-        " readme bundling snapshot backup checking"
+        "config schema lock keys records captures prover receipts kept_ledger search said manifests"
+        " originals kept checks successions vault exporting segments signing anchoring excerpts"
+        " by_hand readme bundling snapshot backup checking"
     ),
 }
 """A file imports, of its own room, only what stands before it. A room not named is free in that."""
@@ -65,8 +65,11 @@ ASKING = "now today utcnow generate generate_key generate_private_key"
 
 TALKING = "open print input exec eval"
 
-LATE_IMPORTS = {"ledger/operator/second_reader.py": {"rfc3161ng"}}
-"""Imports inside functions: a slow one that only stamping needs."""
+LATE_IMPORTS = {
+    "ledger/operator/second_reader.py": {"rfc3161ng"},
+    "ledger/doors/keyring.py": {"keyring"},
+}
+"""Imports inside functions: a slow one that only stamping needs, and one that few install."""
 
 LOADERS = ("cli/main.py", "cli/desk.py")
 """Who may import by name: the command line's loader of one family of commands, and the command that

@@ -23,15 +23,16 @@ from ledger.doors.client import Ledger, StampReport
 from ledger.doors.pieces import choose_scheme, read_parts
 from ledger.errors import MalformedError
 from ledger.holder.captures import Capture
-from ledger.holder.records import StoredRecord
+from ledger.holder.records import KEYS, StoredRecord
 from ledger.holder.said import Unread, Wish, check_wish
+from ledger.holder.signing import Signer
 from ledger.holder.successions import SUCCESSIONS, Succession
 from ledger.holder.vault import Vault
 from ledger.record.claims import format_time
 from ledger.record.manifest import FileEntry, make_lines
 from ledger.record.parts import make_part_lines
-from ledger.record.record import cover_entry, entry_of, issue_record
-from ledger.record.sdjwt import RandomBytes, format_sdjwt
+from ledger.record.record import cover_entry
+from ledger.record.sdjwt import RandomBytes
 from ledger.record.strict_json import JsonValue
 
 HEARTBEAT = timedelta(days=1)
@@ -59,8 +60,21 @@ class Anchored:
     not_kept: tuple[tuple[str, int], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """What became of one carrier while the keys were locked; ``capture``: None if it is recorded.
+
+    The rest is as in ``Anchored``.
+    """
+
+    capture: Capture | None
+    new: bool
+    kept: int = 0
+    not_kept: tuple[tuple[str, int], ...] = ()
+
+
 class Anchorer:
-    """Makes records in one vault and sends them to one ledger."""
+    """Makes records in one vault and sends them to one ledger. ``signer``: signs them."""
 
     def __init__(
         self,
@@ -75,6 +89,7 @@ class Anchorer:
         self._clock = clock
         self._random_bytes = random_bytes
         self._originals = vault.originals
+        self.signer = Signer(vault, ledger, clock=clock, random_bytes=random_bytes)
 
     def anchor(self, carrier: FileCarrier | FolderCarrier, wish: Wish) -> Anchored:
         """Record ``carrier`` as it was read; the same content again makes no new record.
@@ -94,7 +109,7 @@ class Anchorer:
             previous = self._vault.records.latest_of_path(str(carrier.path), wish.notebook)
             if previous is not None and previous.content == content and not wish.again:
                 return Anchored(previous, False, kept)
-            record = self._issue(self._capture(carrier, wish, content), previous)
+            record = self.signer.issue(self._capture(carrier, wish, content), previous)
             return Anchored(record, True, kept, not_kept)
 
     def check(self, path: Path, wish: Wish) -> None:
@@ -108,6 +123,12 @@ class Anchorer:
             raise MalformedError(f"the vault lies inside {place}", hint=hint)
         if place.is_relative_to(vault):
             raise MalformedError(f"{place} lies inside the vault", hint="anchor your own files")
+        self._check_wish(wish)
+
+    def _check_wish(self, wish: Wish) -> None:
+        if wish.notebook == KEYS:
+            text = f"the notebook {KEYS!r} is the key chain's"
+            raise MalformedError(text, hint="choose another name")
         check_wish(wish)
 
     def anchor_unread(self, carrier: Unread, wish: Wish) -> Anchored:
@@ -115,7 +136,7 @@ class Anchorer:
 
         The same digest again makes no new record. Errors as in ``anchor``.
         """
-        check_wish(wish)
+        self._check_wish(wish)
         if wish.parts:
             hint = "leave out --parts, or give the file itself"
             raise MalformedError("parts are of a file that is read", hint=hint)
@@ -125,12 +146,33 @@ class Anchorer:
                 previous = self._vault.records.latest_of_path(carrier.path, wish.notebook)
             if previous is not None and not wish.again:
                 return Anchored(previous, False)
-            now = self._clock()
-            claims, content = self._claims(wish, now), carrier.sha256 or ""
-            capture = Capture(
-                now, wish.notebook, claims, carrier.claims, carrier.path, content, None
-            )
-            return Anchored(self._issue(capture, previous), True)
+            return Anchored(self.signer.issue(self._capture_unread(carrier, wish), previous), True)
+
+    def queue(self, carrier: FileCarrier | FolderCarrier | Unread, wish: Wish) -> Queued:
+        """As ``anchor`` while the keys are locked: ``carrier`` is captured, and signed later.
+
+        What waits, or was recorded, with the same content is not captured again.
+        """
+        kept: int = 0
+        not_kept: tuple[tuple[str, int], ...] = ()
+        if isinstance(carrier, Unread):
+            self._check_wish(wish)
+            content = carrier.sha256 or ""
+        else:
+            self.check(carrier.path, wish)
+            content = content_of(carrier)
+            kept, not_kept = self._keep(carrier, wish)
+        with self._vault.turn():
+            place = str(carrier.path or ""), wish.notebook
+            waiting = self._vault.captures.latest_of_path(*place)
+            last = waiting or self._vault.records.latest_of_path(*place)
+            if last is not None and last.content == content and not wish.again:
+                return Queued(waiting, False, kept)
+            if isinstance(carrier, Unread):
+                capture = self._capture_unread(carrier, wish)
+            else:
+                capture = self._capture(carrier, wish, content)
+            return Queued(self._vault.captures.add(capture), True, kept, not_kept)
 
     def cover(self) -> None:
         """Append one cover entry: a heartbeat that says nothing, its secret kept."""
@@ -176,7 +218,7 @@ class Anchorer:
             self._vault.records.add_cover(cover_entry(secret), secret, now)
             # If we die here, the next call adds one more cover.
             capture = Capture(now, SUCCESSIONS, claims, {}, None, closed.root.hex(), None)
-            self._issue(capture, None)
+            self.signer.issue(capture, None)
 
     def send(self) -> int:
         """Send what the ledger has not acknowledged, in order; how many there were."""
@@ -277,6 +319,11 @@ class Anchorer:
         path = str(carrier.path)
         return Capture(now, wish.notebook, claims, carrier_claims, path, content, manifest)
 
+    def _capture_unread(self, carrier: Unread, wish: Wish) -> Capture:
+        now = self._clock()
+        claims, content = self._claims(wish, now), carrier.sha256 or ""
+        return Capture(now, wish.notebook, claims, carrier.claims, carrier.path, content, None)
+
     def _claims(self, wish: Wish, now: datetime) -> dict[str, JsonValue]:
         """What ``wish`` says, and what every record of this vault says."""
         made = {"tool": f"tallystick {__version__}", "os": platform.system() or "?"}
@@ -285,72 +332,6 @@ class Anchorer:
             case dict() as environment:
                 made |= environment
         return {**said, "captured_time": format_time(now), "environment": {**made}}
-
-    def _issue(self, capture: Capture, previous: StoredRecord | None) -> StoredRecord:
-        """Sign ``capture`` as the next record of its notebook; ``previous``: what it revises."""
-        notebook = capture.notebook
-        head = self._vault.records.head(notebook)
-        chain = self._vault.records.chain_of(notebook) or self._random_bytes(16).hex()
-        # After a succession the notebook goes on as a new chain that names the old one's head.
-        before = None if head is None or head.chain == chain else head
-        last = head if before is None else None
-        seq = 1 if last is None else last.seq + 1
-        claims: dict[str, JsonValue] = {
-            "link": {"chain": chain, "seq": seq, "prev": last.entry.hex() if last else None},
-            **capture.claims,
-            "ledger": self._ledger.origin,
-        }
-        digests = self._vault.receipts.newest_digests()
-        if digests:
-            claims["not_before"] = [*digests]
-        refs = _related(capture.claims.get("refs"), previous, before)
-        if refs:
-            claims["refs"] = refs
-        try:
-            sdjwt = issue_record(
-                claims, capture.carrier, self._vault.signing_key, self._random_bytes
-            )
-        except ValueError as error:
-            raise MalformedError(f"no record can hold this: {error}") from error
-        record = StoredRecord(
-            number=0,
-            entry=entry_of(sdjwt.jwt),
-            notebook=notebook,
-            chain=chain,
-            seq=seq,
-            sdjwt=format_sdjwt(sdjwt),
-            kind=str(capture.claims["kind"]),
-            stage=_text(capture, "stage"),
-            title=_text(capture, "title"),
-            label=_text(capture, "label"),
-            path=capture.path,
-            content=capture.content,
-            manifest=capture.manifest,
-            created=format_time(capture.captured),
-            index=None,
-            note=_text(capture, "note"),
-        )
-        # If we die before this line nothing was promised (a manifest without a record may be left);
-        # after it the record is sent later.
-        return self._vault.records.add(record, capture.captured, capture=capture.number)
-
-
-def _related(
-    named: JsonValue, previous: StoredRecord | None, before: StoredRecord | None
-) -> list[JsonValue]:
-    """The relations a user ``named``, and those known here to what is revised and continued.
-
-    Who names what is revised knows better.
-    """
-    refs = list(named) if isinstance(named, list) else []
-    said = any(isinstance(one, dict) and one["rel"] == "wasRevisionOf" for one in refs)
-    known = (("wasRevisionOf", None if said else previous), ("continues", before))
-    return refs + [{"rel": rel, "entry": one.entry.hex()} for rel, one in known if one is not None]
-
-
-def _text(capture: Capture, name: str) -> str | None:
-    value = capture.claims.get(name)
-    return value if isinstance(value, str) else None
 
 
 def content_of(carrier: FileCarrier | FolderCarrier) -> str:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from ledger.errors import LedgerError, MalformedError, VerificationError
 from ledger.holder.checks import MANIFEST, ORIGINAL, Item
 from ledger.holder.prover import checkpoint_of
-from ledger.holder.records import StoredRecord
+from ledger.holder.records import StoredRecord, name_of
 from ledger.holder.vault import Vault
 from ledger.record.manifest import parse_line
 from ledger.record.record import check_record, parse_record
@@ -36,7 +36,7 @@ class Checker:
             elif item.kind == MANIFEST:
                 self._check_manifest(item.name)
             else:
-                self._check_record(self._vault.records.find(item.name))
+                self._check_record(self._vault.records.find(name_of(int(item.name))))
         except LedgerError as error:
             return replace(item, fault=str(error))
         return replace(item, fault=None)

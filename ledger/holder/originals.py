@@ -17,20 +17,23 @@ from typing import IO
 import pyrage
 
 from ledger.doors.files import BUFFER_BYTES, durable_writer, unavailable
-from ledger.doors.keys import load_identity, load_recipient
+from ledger.doors.keys import load_recipient
 from ledger.errors import NotFoundError, UnavailableError, VerificationError
+from ledger.holder.lock import Lock
 
 _NAME = re.compile(r"[0-9a-f]{64}\.age")
 
 
 class Originals:
-    """The kept carriers of one vault. ``recovery``: age recipients beside the vault's identity."""
+    """The kept carriers of one vault. ``recovery``: age recipients beside the vault's identity.
 
-    def __init__(self, folder: Path, identity_path: Path, recovery: Sequence[str] = ()) -> None:
+    To keep asks for no passphrase; to open does, where there is one.
+    """
+
+    def __init__(self, folder: Path, lock: Lock, recovery: Sequence[str] = ()) -> None:
         self._folder = folder
-        self._identity_path = identity_path
+        self._lock = lock
         self._recovery = tuple(recovery)
-        self._identity: pyrage.x25519.Identity | None = None
 
     def has(self, sha256: bytes) -> bool:
         """Whether this content is kept."""
@@ -49,7 +52,7 @@ class Originals:
     @property
     def sealed(self) -> str:
         """What tells to whom originals are sealed now: hex of a hash over the recipients."""
-        names = sorted({str(self._load().to_public()), *self._recovery})
+        names = sorted({self._lock.recipient, *self._recovery})
         return hashlib.sha256("\n".join(names).encode("ascii")).hexdigest()
 
     def keep(self, source: Path, sha256: bytes) -> bool:
@@ -87,7 +90,7 @@ class Originals:
             raise NotFoundError(f"the original {sha256.hex()[:16]} was not kept")
         with (
             durable_writer(target, overwrite=force) as writer,
-            self._opened(sha256, self._load()) as plain,
+            self._opened(sha256, self._lock.identity()) as plain,
         ):
             shutil.copyfileobj(plain, writer, BUFFER_BYTES)
 
@@ -96,7 +99,7 @@ class Originals:
 
         NotFoundError if it is not there, VerificationError if it is damaged or does not open.
         """
-        with self._opened(sha256, identity or self._load()) as plain:
+        with self._opened(sha256, identity or self._lock.identity()) as plain:
             while plain.read():
                 pass
 
@@ -109,7 +112,7 @@ class Originals:
         recipients, path = self._recipients(), self._path(sha256)
         with (
             durable_writer(path, overwrite=True) as writer,
-            self._opened(sha256, self._load()) as plain,
+            self._opened(sha256, self._lock.identity()) as plain,
         ):
             try:
                 pyrage.encrypt_io(plain, writer, recipients)
@@ -152,13 +155,7 @@ class Originals:
             raise _damaged(sha256, "it is another content")
 
     def _recipients(self) -> list[pyrage.x25519.Recipient]:
-        return [self._load().to_public(), *map(load_recipient, self._recovery)]
-
-    def _load(self) -> pyrage.x25519.Identity:
-        """The age identity, read once."""
-        if self._identity is None:
-            self._identity = load_identity(self._identity_path)
-        return self._identity
+        return [*map(load_recipient, (self._lock.recipient, *self._recovery))]
 
     def _path(self, sha256: bytes) -> Path:
         name = sha256.hex()

@@ -95,7 +95,9 @@ class Receipts:
 
     def lacking(self, origin: str, wanted: int) -> tuple[int, ...]:
         """Numbers of the records in this ledger that fewer than ``wanted`` TSAs stamped."""
-        sql = "SELECT number FROM records WHERE ledger = ? AND stamps < ? AND idx >= ?"
+        sql = (
+            "SELECT number FROM records WHERE ledger = ? AND stamps < ? AND idx >= ? AND number > 0"
+        )
         rows = self._all(sql, (origin, wanted, self.reach(origin).bound(wanted)))
         return tuple(sorted(row[0] for row in rows))
 

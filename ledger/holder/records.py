@@ -6,7 +6,7 @@ Every method raises UnavailableError if the disk or the database cannot be asked
 import re
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +21,13 @@ _COLUMNS = (
     "number, entry, notebook, chain, seq, sdjwt, kind, stage, title, label, path, content, "
     "manifest, created, idx, note, ledger, stamps"
 )
+
+
+KEYS = "keys"
+"""The notebook of the key chain: no carrier is recorded in it."""
+
+KEYS_BEGIN = -(1 << 40)
+"""Records of the key chain are numbered from here on, so that one's own begin at 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +58,11 @@ class StoredRecord:
     ledger: str | None = None
     stamps: int = 0
 
+    @property
+    def name(self) -> str:
+        """What it is called: ``7``, and in the key chain ``k7``."""
+        return name_of(self.number)
+
 
 class Records:
     """What the vault's ``database`` has of records; the vault opens and closes it."""
@@ -64,8 +76,9 @@ class Records:
         return None if row is None else str(row[0])
 
     def notebooks(self) -> tuple[str, ...]:
-        """Names of the notebooks, oldest first."""
-        rows = self._all("SELECT name FROM notebooks ORDER BY created, rowid", ())
+        """Names of the notebooks but the key chain's, oldest first."""
+        sql = "SELECT name FROM notebooks WHERE name <> ? ORDER BY created, rowid"
+        rows = self._all(sql, (KEYS,))
         return tuple(str(row[0]) for row in rows)
 
     def head(self, notebook: str) -> StoredRecord | None:
@@ -74,8 +87,8 @@ class Records:
         return found[0] if found else None
 
     def newest(self) -> StoredRecord | None:
-        """The last record made."""
-        found = self._select("ORDER BY number DESC LIMIT 1", ())
+        """The last record made, but for those of the key chain."""
+        found = self._select("WHERE number > 0 ORDER BY number DESC LIMIT 1", ())
         return found[0] if found else None
 
     def add(self, record: StoredRecord, created: datetime, *, capture: int = 0) -> StoredRecord:
@@ -84,44 +97,53 @@ class Records:
         ``capture``: the number of what it was signed from, taken out of the queue with it. After
         the return it is never lost: if we die before the ledger has it, it is sent later.
         """
-        row = {"idx" if name == "index" else name: value for name, value in _row(record)}
-        marks = ", ".join("?" * len(row))
-        insert = f"INSERT INTO records ({', '.join(row)}) VALUES ({marks})"  # noqa: S608 - constants
         try:
             with transaction(self._database):
                 self._database.execute(
                     "INSERT OR IGNORE INTO notebooks (name, chain, created) VALUES (?, ?, ?)",
                     (record.notebook, record.chain, created.isoformat()),
                 )
-                number = self._database.conn.execute(insert, tuple(row.values())).lastrowid
+                record = replace(record, number=self._next_number(record.notebook))
+                row = {"idx" if name == "index" else name: value for name, value in _row(record)}
+                marks = ", ".join("?" * len(row))
+                insert = f"INSERT INTO records ({', '.join(row)}) VALUES ({marks})"  # noqa: S608
+                self._database.execute(insert, tuple(row.values()))
                 self._database.execute("DELETE FROM captures WHERE number = ?", (capture,))
         except sqlite3.IntegrityError as error:
             place = f"{record.chain}/{record.seq}"
             raise ConflictError(f"place {place} is taken: {error}") from error
-        return self._select("WHERE number = ?", (number,))[0]
+        return record
 
     def all(self, notebook: str | None = None) -> tuple[StoredRecord, ...]:
-        """Records in order of number, of one notebook or of all."""
+        """Records in order of number, of one notebook or of all but the key chain."""
         if notebook is None:
-            return self._select("ORDER BY number", ())
+            return self._select("WHERE number > 0 ORDER BY number", ())
         return self._select("WHERE notebook = ? ORDER BY number", (notebook,))
 
     def count(self) -> int:
-        """How many records there are."""
-        return int(self._all("SELECT count(*) FROM records", ())[0][0])
+        """How many records there are, those of the key chain not counted."""
+        return int(self._all("SELECT count(*) FROM records WHERE number > 0", ())[0][0])
 
     def of_chain(self, chain: str, first: int, last: int) -> tuple[StoredRecord, ...]:
         """The records of ``chain`` from place ``first`` to ``last``, both included."""
         clause = "WHERE chain = ? AND seq BETWEEN ? AND ? ORDER BY seq"
         return self._select(clause, (chain, first, last))
 
+    def about(self, kind: str, content: str) -> StoredRecord | None:
+        """The newest record of the key chain that is of ``kind`` and about ``content``."""
+        clause = "WHERE notebook = ? AND kind = ? AND content = ? ORDER BY number DESC LIMIT 1"
+        found = self._select(clause, (KEYS, kind, content))
+        return found[0] if found else None
+
     def find(self, reference: str) -> StoredRecord:
-        """The record with this number, or whose entry begins so (8 or more hex digits).
+        """The record of this name, or whose entry begins so (8 or more hex digits).
 
         NotFoundError if there is none; MalformedError if it is neither, or names several.
         """
         if re.fullmatch(r"[0-9]{1,7}", reference):
             found = self._select("WHERE number = ?", (int(reference),))
+        elif re.fullmatch(r"k[0-9]{1,7}", reference):
+            found = self._select("WHERE number = ?", (KEYS_BEGIN + int(reference[1:]),))
         elif re.fullmatch(r"[0-9a-f]{8,128}", reference):
             bounds = [bytes.fromhex(reference.ljust(128, end)) for end in "0f"]
             found = self._select("WHERE entry BETWEEN ? AND ? LIMIT 3", bounds)
@@ -145,17 +167,19 @@ class Records:
         return found[0] if found else None
 
     def queued(self) -> tuple[bytes, ...]:
-        """Entries of the records that the ledger has not acknowledged yet, oldest first.
+        """Entries of the records that the ledger has not acknowledged yet, in order.
 
-        Before them what says which ledger this one follows: it is the first record in it.
+        The key chain's come first, then the oldest. Before them what says which ledger this one
+        follows: it is the first record in it.
         """
         order = "ORDER BY (kind = 'successor' AND seq = 1) DESC, number"
         rows = self._all(f"SELECT entry FROM records WHERE idx IS NULL {order}", ())  # noqa: S608
         return tuple(bytes(row[0]) for row in rows)
 
     def queued_numbers(self) -> tuple[int, ...]:
-        """The numbers of the records that are queued."""
-        rows = self._all("SELECT number FROM records WHERE idx IS NULL ORDER BY number", ())
+        """The numbers of the records that are queued, but for those of the key chain."""
+        sql = "SELECT number FROM records WHERE idx IS NULL AND number > 0 ORDER BY number"
+        rows = self._all(sql, ())
         return tuple(int(row[0]) for row in rows)
 
     def set_indexes(self, indexes: Mapping[bytes, int], ledger: str) -> None:
@@ -202,6 +226,12 @@ class Records:
         """Whether a cover entry was ever made here."""
         return self._one("SELECT 1 FROM covers LIMIT 1", ()) is not None
 
+    def _next_number(self, notebook: str) -> int:
+        if notebook == KEYS:
+            sql = "SELECT coalesce(max(number), ?) FROM records WHERE number < 0"
+            return int(self._all(sql, (KEYS_BEGIN,))[0][0]) + 1
+        return int(self._all("SELECT max(0, coalesce(max(number), 0)) FROM records", ())[0][0]) + 1
+
     def _select(
         self, clause: str, values: Sequence[str | int | bytes | None]
     ) -> tuple[StoredRecord, ...]:
@@ -214,12 +244,22 @@ class Records:
         rows = self._all(sql, values)
         return rows[0] if rows else None
 
-    def _all(self, sql: str, values: Sequence[str]) -> list[tuple[Any, ...]]:  # Any: SQLite's types
+    def _all(
+        self, sql: str, values: Sequence[str | int]
+    ) -> list[tuple[Any, ...]]:  # Any: SQLite's types
         with asking():
             return self._database.conn.execute(sql, values).fetchall()
 
 
+def name_of(number: int) -> str:
+    """What the record with this number is called.
+
+    >>> name_of(7), name_of(KEYS_BEGIN + 7)
+    ('7', 'k7')
+    """
+    return str(number) if number > 0 else f"k{number - KEYS_BEGIN}"
+
+
 def _row(record: StoredRecord) -> list[tuple[str, object]]:
-    """The record's fields but its number, which the database gives."""
-    names = [field.name for field in fields(record) if field.name != "number"]
-    return [(name, getattr(record, name)) for name in names]
+    """The record's fields by name."""
+    return [(field.name, getattr(record, field.name)) for field in fields(record)]

@@ -86,7 +86,16 @@ _HEARTBEATS = (
     "ALTER TABLE covers ADD COLUMN created TEXT",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_RECORDS, _RECEIPTS, _KEEPING, _HEARTBEATS)
+_KEYS = (
+    # role: 'person' or 'chain'. chain: what it signs; enrolment, revocation: entries that say so.
+    """CREATE TABLE keys (
+        thumbprint TEXT PRIMARY KEY, role TEXT NOT NULL, jwk TEXT NOT NULL, created TEXT NOT NULL,
+        chain TEXT, enrolment BLOB, revocation BLOB)""",
+    "CREATE INDEX keys_chain ON keys (chain)",
+    "CREATE UNIQUE INDEX keys_person ON keys (role) WHERE role = 'person'",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_RECORDS, _RECEIPTS, _KEEPING, _HEARTBEATS, _KEYS)
 """Statements by version: the first makes version 1 of an empty database."""
 
 

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from sqlite_utils import Database
 
+from ledger.holder.records import KEYS
 from ledger.holder.schema import asking
 from ledger.record.claims import format_time
 
@@ -45,7 +46,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Which records to list; what is None does not narrow.
+    """Which records to list; what is None does not narrow. The key chain's have to be asked for.
 
     ``text``: words that each stand somewhere in the record's names, upper or lower case. ``since``,
     ``until``: aware; the first is included, the last is not. ``limit``: so many of the newest.
@@ -98,6 +99,8 @@ def _conditions(query: Query) -> tuple[list[str], list[str | int]]:
     }
     given = [(sql, value) for sql, value in (same | times).items() if value is not None]
     clauses, values = [sql for sql, _ in given], [value for _, value in given]
+    if query.notebook != KEYS and query.number is None:
+        clauses.append("number > 0")
     words = [_word(word) for word in (query.text or "").split()]
     if words:
         inner = " AND ".join(sql for sql, _ in words)

@@ -2,7 +2,7 @@
 
     tallystick.toml     settings
     vault.sqlite        notebooks, records, receipts, cover secrets, captures that wait
-    keys/               the signing key and the age identity (mode 0600, not encrypted)
+    keys/               the signing keys and the age identity (mode 0600; see ``keys``)
     manifests/<root>    every line of a folder's manifest, one a line
     originals/          kept carriers, encrypted
     ledger/             the embedded ledger, if there is one
@@ -14,17 +14,17 @@ Losing it loses the proof: the ledger alone says nothing. Every writer takes a t
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from ledger.doors.drives import refuse_network_drive
 from ledger.doors.files import TEMPORARY, make_folder, read_limited, unavailable, write_durably
-from ledger.doors.keys import load_signing_key, make_identity, make_signing_key
+from ledger.doors.keys import KEY_TYPES, make_identity, make_signing_key
 from ledger.doors.sqlite import open_database, turn
 from ledger.errors import ConflictError, MalformedError, NotFoundError
 from ledger.holder.captures import Captures
 from ledger.holder.checks import Checks
 from ledger.holder.config import Config, format_config, parse_config
 from ledger.holder.kept import Kept
+from ledger.holder.keys import PERSON_FILE, Keys
+from ledger.holder.lock import IDENTITY_FILE, Ask, Lock
 from ledger.holder.manifests import Manifests
 from ledger.holder.originals import Originals
 from ledger.holder.receipts import Receipts
@@ -43,11 +43,18 @@ MAX_SETTINGS_BYTES = 1 << 20
 class Vault:
     """An open vault; use ``begin_vault`` or ``open_vault``.
 
-    ``database``: the connection that everything kept in vault.sqlite shares. UnavailableError if
-    the disk or the database cannot be asked.
+    ``database``: the connection that everything kept in vault.sqlite shares. ``ask``: gives the
+    passphrase if one is needed. UnavailableError if the disk or the database cannot be asked.
     """
 
-    def __init__(self, folder: Path, config: Config, *, create: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        config: Config,
+        *,
+        create: bool = False,
+        ask: Ask = lambda: None,
+    ) -> None:
         self.folder = folder
         self.config = config
         self.database = open_database(folder / "vault.sqlite", create=create)
@@ -57,11 +64,13 @@ class Vault:
         except BaseException:
             self.close()
             raise
+        self.lock = Lock(folder / "keys", ask)
+        self.keys = Keys(folder / "keys", self.database, self.lock)
         self.records = Records(self.database)
         self.receipts = Receipts(self.database)
         self.captures = Captures(self.database)
         self.manifests = Manifests(folder / "manifests")
-        self.originals = Originals(folder / "originals", self.identity_path, config.recovery)
+        self.originals = Originals(folder / "originals", self.lock, config.recovery)
         self.checks = Checks(self.database)
         self.successions = Successions(self.database)
         self.kept = Kept(self.database, self.originals)
@@ -69,16 +78,6 @@ class Vault:
     def close(self) -> None:
         """Close the database. What was added needs no closing to be durable."""
         self.database.close()
-
-    @property
-    def signing_key(self) -> Ed25519PrivateKey:
-        """The key that signs this vault's records."""
-        return load_signing_key(self.folder / "keys" / "signing.pem")
-
-    @property
-    def identity_path(self) -> Path:
-        """The age identity that kept carriers are encrypted to."""
-        return self.folder / "keys" / "identity.txt"
 
     @property
     def ledger_folder(self) -> Path:
@@ -90,9 +89,17 @@ class Vault:
         return turn(self.folder / "turn.lock")
 
 
-def begin_vault(folder: Path, config: Config) -> Vault:
+def begin_vault(
+    folder: Path,
+    config: Config,
+    *,
+    passphrase: str | None = None,
+    key_type: str = KEY_TYPES[0],
+) -> Vault:
     """Begin a vault in ``folder``: keys and database. It is none until ``finish_vault``.
 
+    ``passphrase``: what the keys are sealed with, None to leave them in the clear; ``key_type``: of
+    the person's key.
     What an interrupted beginning left is gone on with, its keys included. ConflictError if there
     is a vault, or the folder holds other files; UnavailableError (on a network drive, too).
     """
@@ -110,10 +117,18 @@ def begin_vault(folder: Path, config: Config) -> Vault:
     except OSError as error:
         raise unavailable("make a vault in", folder, error) from error
     write_durably(folder / UNFINISHED, b"", overwrite=True)
-    for name, make in (("signing.pem", make_signing_key), ("identity.txt", make_identity)):
-        if not (folder / "keys" / name).exists():
-            make(folder / "keys" / name)
-    return Vault(folder, config, create=True)
+    identity, signing = (folder / "keys" / name for name in (IDENTITY_FILE, PERSON_FILE))
+    if not identity.exists():
+        make_identity(identity, passphrase)
+    lock = Lock(folder / "keys", lambda: passphrase)
+    if not signing.exists():
+        make_signing_key(signing, key_type, lock.recipient if lock.protected else None)
+    vault = Vault(folder, config, create=True, ask=lambda: passphrase)
+    person = vault.keys.person()
+    if passphrase is not None and not (vault.lock.protected and vault.keys.is_sealed(person)):
+        # What was gone on with was begun without a passphrase.
+        vault.keys.protect(passphrase)
+    return vault
 
 
 def finish_vault(vault: Vault) -> None:
@@ -123,14 +138,17 @@ def finish_vault(vault: Vault) -> None:
     (vault.folder / UNFINISHED).unlink(missing_ok=True)
 
 
-def open_vault(folder: Path) -> Vault:
-    """Open the vault in ``folder``; NotFoundError if there is none, MalformedError if damaged."""
+def open_vault(folder: Path, ask: Ask = lambda: None) -> Vault:
+    """Open the vault in ``folder``; NotFoundError if there is none, MalformedError if damaged.
+
+    ``ask``: gives the passphrase when a secret is needed, None if nobody can be asked.
+    """
     try:
         settings = read_limited(folder / SETTINGS, MAX_SETTINGS_BYTES)
     except NotFoundError as error:
         hint = "`tally init` makes one; --vault or TALLY_VAULT says where it is"
         raise NotFoundError(f"no vault in {folder}", hint=hint) from error
     try:
-        return Vault(folder, parse_config(settings))
+        return Vault(folder, parse_config(settings), ask=ask)
     except MalformedError as error:
         raise MalformedError(f"{folder / SETTINGS}: {error}", hint=error.hint) from error

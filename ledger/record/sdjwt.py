@@ -194,7 +194,8 @@ def sign_jwt(payload: dict[str, JsonValue], key: SigningKey) -> str:
     Ed25519 is deterministic by itself, ES256 is signed as RFC 6979 says, with low S.
     Raises ValueError for a key that is neither Ed25519 nor P-256.
     """
-    jwk, alg = _public_jwk(key)
+    jwk = public_jwk(key)
+    alg = "Ed25519" if jwk["kty"] == "OKP" else "ES256"
     header = format_json({"alg": alg, "jwk": {**jwk}, "typ": HEADER_TYPE})
     signing_input = f"{encode_base64url(header)}.{encode_base64url(format_json(payload))}"
     signature = _sign(key, signing_input.encode("ascii"))
@@ -236,6 +237,21 @@ def check_jwt(jwt: Jwt) -> None:
         _check_es256(jwt.key.jwk, jwt.signature, message)
 
 
+def public_jwk(key: SigningKey) -> dict[str, str]:
+    """The public half of ``key`` as a JWK with its required members only.
+
+    Raises ValueError for a key that is neither Ed25519 nor P-256.
+    """
+    if isinstance(key, Ed25519PrivateKey):
+        x = encode_base64url(key.public_key().public_bytes_raw())
+        return {"kty": "OKP", "crv": "Ed25519", "x": x}
+    if not isinstance(key.curve, ec.SECP256R1):
+        raise ValueError(f"key is on {key.curve.name}, want P-256")
+    numbers = key.public_key().public_numbers()
+    x, y = (encode_base64url(n.to_bytes(32, "big")) for n in (numbers.x, numbers.y))
+    return {"kty": "EC", "crv": "P-256", "x": x, "y": y}
+
+
 def thumbprint(jwk: Mapping[str, str]) -> str:
     """RFC 7638 thumbprint of a ``jwk`` with its required members only: base64url of SHA-256."""
     return encode_base64url(sha256(format_json({**jwk})).digest())
@@ -267,17 +283,6 @@ def _parse_header(text: str) -> JwtKey:
         if len(decode_base64url(key.get(name, ""))) != 32:
             raise MalformedError(f"jwk member {name} is not 32 bytes")
     return JwtKey(thumbprint(key), MappingProxyType(key), alg)
-
-
-def _public_jwk(key: SigningKey) -> tuple[dict[str, str], str]:
-    if isinstance(key, Ed25519PrivateKey):
-        x = encode_base64url(key.public_key().public_bytes_raw())
-        return {"kty": "OKP", "crv": "Ed25519", "x": x}, "Ed25519"
-    if not isinstance(key.curve, ec.SECP256R1):
-        raise ValueError(f"key is on {key.curve.name}, want P-256")
-    numbers = key.public_key().public_numbers()
-    x, y = (encode_base64url(n.to_bytes(32, "big")) for n in (numbers.x, numbers.y))
-    return {"kty": "EC", "crv": "P-256", "x": x, "y": y}, "ES256"
 
 
 def _sign(key: SigningKey, message: bytes) -> bytes:

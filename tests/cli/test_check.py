@@ -43,8 +43,8 @@ def original(tally: Tally, content: bytes) -> Path:
 
 def test_all_is_good_in_a_vault_that_nobody_harmed(kept: Tally) -> None:
     done = kept.json("vault", "check", "--all")
-    # Two originals, one manifest, two records.
-    assert (done["checked"], done["of"], done["faults"], done["mended"]) == (5, 5, [], 0)
+    # Two originals, one manifest, two records, and the enrolment of their key.
+    assert (done["checked"], done["of"], done["faults"], done["mended"]) == (6, 6, [], 0)
     assert alarms(kept) == []
 
 
@@ -98,7 +98,7 @@ def test_damaged_manifest_is_named_by_its_record(kept: Tally) -> None:
         "UPDATE records SET idx = idx + 1",
         "UPDATE receipts SET proof = zeroblob(length(proof) + 32)",
         "DELETE FROM receipts",
-        "UPDATE checkpoints SET file = CAST(replace(file, '\n2\n', '\n3\n') AS BLOB)",
+        "UPDATE checkpoints SET file = CAST(replace(file, '\n3\n', '\n4\n') AS BLOB)",
         "UPDATE tokens SET response = (SELECT response FROM tokens WHERE size = 1)",
         "UPDATE tokens SET response = x'3000'",
     ],
@@ -111,7 +111,7 @@ def test_damaged_record_or_receipt_is_found(kept: Tally, harm: str) -> None:
         elif "checkpoints" not in harm and "tokens" not in harm:
             harm += " WHERE record = 1"
         else:
-            harm += " WHERE size = 2"
+            harm += " WHERE size = 3"
         assert database.execute(harm).rowcount
     database.close()
     assert ("record", [1]) in faults(kept, "--all")
@@ -155,4 +155,4 @@ def test_vault_is_checked_after_a_succession_too(kept: Tally, folder: Path) -> N
     kept.json("vault", "restore", kept.work / "disk", *words)
     kept.json("anchor", folder / "sub", *words)
     done = kept.json("vault", "check", "--all", *words)
-    assert (done["checked"], done["faults"]) == (8, [])
+    assert (done["checked"], done["faults"]) == (10, [])

@@ -77,7 +77,7 @@ def test_nothing_personal_is_said_unless_it_is_asked_for(tally: Tally, file: Pat
     claims = claims_of(tally, file)
     assert claims.keys() == {
         "link", "kind", "trigger", "notebook", "captured_time", "not_before", "environment",
-        "ledger",
+        "ledger", "refs",
     }  # fmt: skip
     assert claims["environment"].keys() == {"tool", "os"}
     asked = claims_of(tally, file, "--again", "--environment", "user,host")["environment"]

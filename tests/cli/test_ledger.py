@@ -35,7 +35,7 @@ def test_a_sound_ledger_is_clean(anchored: Tally) -> None:
     assert ran.code == 0
     assert "audit        clean" in ran.out
     found = anchored.json("ledger", "audit")
-    assert (found["entries"], found["faults"], found["unchecked"]) == (2, [], [])
+    assert (found["entries"], found["faults"], found["unchecked"]) == (3, [], [])
     assert found["exit_code"] == 0
 
 
@@ -56,7 +56,7 @@ def test_a_damaged_ledger_is_refuted_with_the_place(anchored: Tally) -> None:
     change(anchored.vault / "ledger" / "store.sqlite", FLIP)
     ran = anchored("ledger", "audit")
     assert ran.code == 1
-    assert "tile/0/000.p/2" in ran.out
+    assert "tile/0/000.p/3" in ran.out
     assert "byte 9: 00, want" in ran.out or "byte 10: ff, want" in ran.out
     (fault,) = anchored.json("ledger", "audit", code=1)["faults"]
     assert (fault["kind"], fault["state"], fault["count"]) == ("tile", "wrong", 1)
@@ -95,7 +95,7 @@ def test_an_earlier_ledger_is_audited_by_name(anchored: Tally) -> None:
     name = there.err.split("there are: ")[1].strip()
     for given in (name, name.removeprefix("tallystick/")[:12]):
         found = anchored.json("ledger", "audit", "--origin", given, code=3)
-        assert (found["ledger"], found["entries"]) == (name, 2)
+        assert (found["ledger"], found["entries"]) == (name, 3)
         assert found["ledger"] != now["ledger"]
 
 
@@ -123,4 +123,4 @@ def test_sync_sends_a_cover_once_a_day_without_entries(anchored: Tally) -> None:
         database.commit()
     assert [anchored.json("sync")["sent"] for _ in range(2)] == [1, 0]
     found = anchored.json("ledger", "audit")
-    assert (found["entries"], found["faults"], found["unchecked"]) == (3, [], [])
+    assert (found["entries"], found["faults"], found["unchecked"]) == (4, [], [])

@@ -78,4 +78,4 @@ def test_receipts_are_enough_when_the_ledger_is_lost(filled: Tally, lost: str) -
 
 def test_record_of_a_closed_ledger_is_shown(filled: Tally) -> None:
     shutil.rmtree(filled.state)
-    assert filled.json("show", "1")["state"].startswith("entry 1, stamped by")
+    assert filled.json("show", "1")["state"].startswith("entry 2, stamped by")

@@ -63,7 +63,7 @@ def verdict(tally: Tally, *words: object, code: int = 0) -> Any:
 def test_anchored_folder_is_proven_a_changed_file_refuted_and_a_withheld_one_unchecked(
     tally: Tally, folder: Path
 ) -> None:
-    assert "anchored   资料  2 files, 13 B  record 1 (notebook/1), entry 1" in told(
+    assert "anchored   资料  2 files, 13 B  record 1 (notebook/1), entry 2" in told(
         tally, "anchor", folder
     )
     told(tally, "bundle", "-o", "x.zip", "--file", "sub/第12批.xlsx")
@@ -101,7 +101,7 @@ def test_anchoring_is_idempotent_and_revisions_are_records(tally: Tally, folder:
     (folder / "a.txt").write_bytes(b"b\n")
     assert tally.json("anchor", folder, folder)["anchored"][1]["record"] == 2
     assert tally.json("anchor", folder, "--again")["anchored"][0]["seq"] == 3
-    assert tally.json("status")["entries"] == 4
+    assert tally.json("status")["entries"] == 5
 
 
 def test_one_bad_path_does_not_stop_the_others(tally: Tally, folder: Path) -> None:
@@ -146,7 +146,7 @@ def test_record_that_could_not_be_sent_is_safe_and_sent_by_sync(
         assert tally("bundle", "-o", "x.zip").code == 3
         assert tally.json("status", code=3)["queued"] == [1]
         assert "queued" in tally("log").out
-    assert tally.json("sync") == {"sent": 1, "pending": [], "lacking": []}
+    assert tally.json("sync") == {"sent": 2, "pending": [], "lacking": []}
     assert tally.json("status")["queued"] == []
 
 
@@ -237,7 +237,7 @@ def test_two_processes_anchoring_at_once_take_turns(tally: Tally) -> None:
         assert process.returncode == 0, err
     records = tally.json("log")["records"]
     assert sorted(row["seq"] for row in records) == [1, 2]
-    assert sorted(row["index"] for row in records) == [1, 2]
+    assert sorted(row["index"] for row in records) == [2, 3]
     assert all(len(row["stamps"]) == 2 for row in records)
     told(tally, "bundle", "-o", "x.zip", "2")
     verdict(tally, "x.zip")

@@ -79,7 +79,7 @@ def test_clock_set_back_and_forward_breaks_no_chain_and_no_proof(
     tally.json("anchor", folder, "--again")
     rows = tally.json("log")["records"]
     assert [row["seq"] for row in rows] == [1, 2, 3, 4, 5]
-    assert [row["index"] for row in rows] == [1, 2, 3, 4, 5]
+    assert [row["index"] for row in rows] == [2, 3, 4, 5, 6]
     prove(tally)
 
 
@@ -152,7 +152,7 @@ def test_copy_of_a_vault_on_another_machine_is_read_and_never_signs(
         assert len(tally.json("log")["records"]) == 1
         assert tally("bundle", "-o", "copy.zip").code == 0
     verdict(tally, "copy.zip")
-    assert tally.json("anchor", folder, "--again")["anchored"][0]["index"] == 2
+    assert tally.json("anchor", folder, "--again")["anchored"][0]["index"] == 3
     prove(tally)
 
 
@@ -181,5 +181,5 @@ def test_guard_that_is_not_this_ledgers_is_refused_and_the_right_one_goes_on(
     assert files_below(tally.vault / "ledger")[store] == before[store]
     kept.replace(guard)
     tally.json("anchor", folder, "--again")
-    assert [row["index"] for row in tally.json("log")["records"]] == [1, 2]
+    assert [row["index"] for row in tally.json("log")["records"]] == [2, 3]
     prove(tally)

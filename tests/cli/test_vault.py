@@ -43,7 +43,7 @@ def test_init_with_own_tsas_that_do_not_answer_is_done_and_says_what_is_pending(
     assert len(made["pending"]) == 2
     (bare.work / "x").write_bytes(b"x")
     anchored = bare.json("anchor", "x", code=3)
-    assert anchored["anchored"][0]["index"] == 1
+    assert anchored["anchored"][0]["index"] == 2  # after a cover and the key's enrolment
     assert len(anchored["pending"]) == 2
     assert bare.json("status", code=3)["stamps_pending"] == [1]
     assert bare.json("bundle", "-o", "x.zip", code=3)["unstamped"] == [1]

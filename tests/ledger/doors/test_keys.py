@@ -4,7 +4,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from ledger.doors.keys import (
@@ -63,14 +63,14 @@ def test_file_that_holds_no_key_is_refused(tmp_path: Path, load: object, content
 def test_key_of_another_kind_is_refused(tmp_path: Path) -> None:
     make_ledger_keys(tmp_path / "ledger")
     make_signing_key(tmp_path / "signing")
-    pem = generate_private_key(SECP256R1()).private_bytes(
+    pem = generate_private_key(SECP384R1()).private_bytes(
         Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
     )
     (tmp_path / "other").write_bytes(pem)
     for name in ("signing", "other"):
         with pytest.raises(MalformedError, match="does not hold an Ed25519 and an ML-DSA-44 key"):
             load_ledger_keys(tmp_path / name)
-    with pytest.raises(MalformedError, match="does not hold an Ed25519 key"):
+    with pytest.raises(MalformedError, match="does not hold an Ed25519 or P-256 key"):
         load_signing_key(tmp_path / "other")
     pems = (tmp_path / "ledger").read_bytes()
     (tmp_path / "swapped").write_bytes(pems[pems.rindex(b"-----BEGIN") :] + pems)

@@ -57,7 +57,8 @@ def test_file_becomes_a_signed_record_at_the_head_of_a_chain(house: Holding, fol
     assert record.carrier["media_type"] == "text/plain"
     assert record.link is not None
     assert (record.link.seq, record.link.prev) == (1, None)
-    assert "refs" not in record.claims
+    (ref,) = record.claims["refs"]  # type: ignore[misc]  # the shape is checked
+    assert ref["rel"] == "enrolledBy"  # type: ignore[index,call-overload]
 
 
 def test_folder_becomes_one_record_over_its_lines(house: Holding, folder: Path) -> None:
@@ -207,8 +208,9 @@ def test_names_that_are_one_under_nfc_are_refused_with_a_hint(house: Holding, fo
 def test_records_are_sent_in_order_and_once(house: Holding, folder: Path) -> None:
     house.anchorer.cover()
     numbers = [house.anchor(folder / "a.txt", notebook=f"n{i}").record.number for i in range(3)]
-    assert house.anchorer.send() == 4
-    assert [house.vault.records.find(str(number)).index for number in numbers] == [1, 2, 3]
+    # A cover, the enrolments of the three chains' keys, and then the records.
+    assert house.anchorer.send() == 7
+    assert [house.vault.records.find(str(number)).index for number in numbers] == [4, 5, 6]
     assert house.anchorer.send() == 0
 
 
@@ -230,7 +232,7 @@ def test_a_day_without_entries_has_a_heartbeat_and_no_more_than_one(
     assert not house.anchorer.heartbeat()
     house.send()
     assert house.vault.records.queued_covers() == ()
-    assert checkpoint_of(house.ledger.checkpoint()).size == 3
+    assert checkpoint_of(house.ledger.checkpoint()).size == 4
 
 
 def test_a_clock_that_was_far_ahead_does_not_silence_the_heartbeat(house: Holding) -> None:
@@ -251,8 +253,8 @@ def test_batches_give_the_same_indexes(
     monkeypatch.setattr(anchoring, "MAX_BATCH", batch)
     for number in range(3):
         house.anchor(folder / "a.txt", notebook=f"n{number}")
-    assert house.anchorer.send() == 3
-    assert [record.index for record in house.vault.records.all()] == [0, 1, 2]
+    assert house.anchorer.send() == 6
+    assert [record.index for record in house.vault.records.all()] == [3, 4, 5]
 
 
 def test_what_could_not_be_sent_stays_queued_and_is_sent_later(
@@ -266,8 +268,9 @@ def test_what_could_not_be_sent_stays_queued_and_is_sent_later(
         patch.setattr(LocalLedger, "append", unreachable)
         with pytest.raises(UnavailableError, match="no route"):
             house.anchorer.send()
-    assert house.vault.records.queued() == (record.entry,)
-    assert house.anchorer.send() == 1
+    enrolment = house.vault.records.find("k1")
+    assert house.vault.records.queued() == (enrolment.entry, record.entry)
+    assert house.anchorer.send() == 2
     assert house.vault.records.queued() == ()
 
 
@@ -285,7 +288,7 @@ def test_crash_between_ledger_and_vault_keeps_the_first_index(
             house.anchorer.send()
     house.anchor(folder / "a.txt")
     house.anchorer.send()
-    assert [record.index for record in house.vault.records.all()] == [0, 1]
+    assert [record.index for record in house.vault.records.all()] == [1, 2]
 
 
 def test_crash_before_the_record_leaves_nothing_in_the_way(

@@ -9,13 +9,14 @@ import pytest
 from ledger.doors.carrier import FileCarrier, read_carrier
 from ledger.doors.keys import load_identity, make_identity
 from ledger.errors import ConflictError, NotFoundError, UnavailableError, VerificationError
+from ledger.holder.lock import Lock
 from ledger.holder.originals import Originals
 
 
 @pytest.fixture
 def originals(tmp_path: Path) -> Originals:
-    make_identity(tmp_path / "identity")
-    return Originals(tmp_path / "originals", tmp_path / "identity")
+    make_identity(tmp_path / "identity.txt")
+    return Originals(tmp_path / "originals", Lock(tmp_path, lambda: None))
 
 
 def digest(path: Path) -> bytes:
@@ -47,7 +48,7 @@ def test_kept_copy_is_age_and_says_nothing(tmp_path: Path, originals: Originals)
     content = kept_file(tmp_path).read_bytes()
     assert content.startswith(b"age-encryption.org/v1\n")
     assert b"CANARY" not in content
-    identity = load_identity(tmp_path / "identity")
+    identity = load_identity(tmp_path / "identity.txt")
     assert pyrage.decrypt(content, [identity]) == source.read_bytes()
 
 
@@ -89,8 +90,8 @@ def test_source_that_fails_in_the_midst_is_told(
         def read(self, size: int | None = -1, /) -> bytes:
             raise OSError(5, "Input/output error")
 
+    assert originals.sealed  # the identity is read now: nothing else is, below
     monkeypatch.setattr(Path, "open", lambda *_, **__: Failing())
-    monkeypatch.setattr(originals, "_load", pyrage.x25519.Identity.generate)
     with pytest.raises(UnavailableError, match=r"cannot keep .*Input/output error"):
         originals.keep(tmp_path / "source", bytes(32))
 
@@ -132,9 +133,9 @@ def test_copy_of_another_content_is_noticed(tmp_path: Path, originals: Originals
 def test_copy_encrypted_to_another_is_noticed(tmp_path: Path, originals: Originals) -> None:
     (tmp_path / "source").write_text("x")
     originals.keep(tmp_path / "source", digest(tmp_path / "source"))
-    (tmp_path / "identity").unlink()
-    make_identity(tmp_path / "identity")
-    other = Originals(tmp_path / "originals", tmp_path / "identity")
+    (tmp_path / "identity.txt").unlink()
+    make_identity(tmp_path / "identity.txt")
+    other = Originals(tmp_path / "originals", Lock(tmp_path, lambda: None))
     with pytest.raises(VerificationError, match="is damaged"):
         other.restore(digest(tmp_path / "source"), tmp_path / "back")
 
@@ -193,10 +194,10 @@ def test_another_content_under_the_digest_is_not_taken_for_it(
 
 
 def test_to_whom_it_is_sealed_does_not_depend_on_the_order(tmp_path: Path) -> None:
-    make_identity(tmp_path / "identity")
+    make_identity(tmp_path / "identity.txt")
     names = [str(pyrage.x25519.Identity.generate().to_public()) for _ in range(2)]
     sealed = {
-        Originals(tmp_path, tmp_path / "identity", some).sealed
+        Originals(tmp_path, Lock(tmp_path, lambda: None), some).sealed
         for some in (names, names[::-1], names[:1], ())
     }
     assert len(sealed) == 3

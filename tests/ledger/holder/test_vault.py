@@ -30,7 +30,7 @@ def test_vault_is_its_owners_alone(vault: Vault) -> None:
 def test_vault_that_was_finished_opens_with_its_settings(vault: Vault) -> None:
     again = open_vault(vault.folder)
     assert again.config == CONFIG
-    assert again.signing_key.private_bytes_raw() == vault.signing_key.private_bytes_raw()
+    assert again.keys.all() == vault.keys.all()
     again.close()
 
 
