@@ -141,7 +141,7 @@ class Verdict:
 
     @property
     def subject(self) -> str:
-        """What was compared: a ``carrier``, only an ``excerpt`` of one, or nothing but ``record``."""
+        """What was compared: a ``carrier``, an ``excerpt`` of one, or nothing: ``record``."""
         if not self.carrier_checked:
             return "record"
         held = {f.code for f in self.findings if f.step == "carrier" and f.outcome == "proven"}
