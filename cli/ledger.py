@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from cli.compose import VKEYS, guard_path, ledger_keys, read_vkeys, vault_folder
+from cli.ledger_backup import backup, restore
 from cli.output import (
     EXIT_DONE,
     EXIT_INCOMPLETE,
@@ -39,6 +40,10 @@ def ledger(context: click.Context) -> None:
     """The ledger in a vault, as its operator sees it: entries and tiles, no records."""
     if context.invoked_subcommand is None:
         raise UsageError("no command was given", "tally ledger --help")
+
+
+ledger.add_command(backup)
+ledger.add_command(restore)
 
 
 @ledger.command("audit")

@@ -39,7 +39,7 @@ ORDER: Mapping[str, str] = {
     "ledger/doors": ("drives hashing files sqlite keys keyring http foreign carrier pieces client"),
     "ledger/operator": (
         "store/protocol store/memory store/sqlite"
-        " guard repeats sequencer second_reader attempts tsa devtsa devserver stamper sources"
+        " guard backup repeats sequencer second_reader attempts tsa devtsa devserver stamper sources"
         " capture closed local faults audit_tree audit_rows audit"
     ),
     "ledger/holder": (

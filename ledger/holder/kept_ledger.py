@@ -10,7 +10,7 @@ from ledger.proof.revocation import Answer
 from ledger.tlog.note import NoteKey
 from ledger.tlog.tile import Tile
 
-LEDGER_LOST = "put the vault's folder ledger/ back from a backup"
+LEDGER_LOST = "put it back: tally ledger restore DIR, from tally ledger backup"
 
 
 class KeptLedger:
