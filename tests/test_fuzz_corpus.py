@@ -31,6 +31,30 @@ def test_parser_refuses_or_keeps_every_seed_and_every_kept_input(name: str) -> N
         target(content)
 
 
+SLOW = {"token", "certificates"}
+"""Parsers of ASN.1: some 15,000 changes take them ten seconds."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else [])
+        for name in targets.TARGETS
+    ],
+)
+def test_parser_refuses_or_keeps_every_one_byte_change_and_truncation_of_a_seed(name: str) -> None:
+    target = targets.TARGETS[name]
+    for seed in targets.seeds()[name][:2]:
+        for at, byte in enumerate(seed):
+            for other in {byte ^ 1, byte ^ 0x20, 0, 0xFF} - {byte}:
+                target(seed[:at] + bytes([other]) + seed[at + 1 :])
+            target(seed[:at])  # cut
+            target(seed[:at] + seed[at + 1 :])  # removed
+            target(seed[: at + 1] + seed[at:])  # doubled
+        target(seed + b"\x00")
+        target(seed + b"\n")
+
+
 def test_kept_inputs_stand_under_names_of_parsers() -> None:
     assert {name for name, _ in inputs()} <= targets.TARGETS.keys()
 

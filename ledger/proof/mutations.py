@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 CATCHES: Mapping[str, tuple[str, ...]] = {
     "record": ("record.signature", "record.disclosures"),
-    "lines": ("manifest",),
+    "lines": ("manifest", "carrier"),
     "part-lines": ("manifest", "carrier"),
     "excerpt": ("carrier",),
     "proof": ("inclusion",),
