@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from tests.cli.conftest import Tally
+import pytest
+
+from tests.cli.conftest import Tally, fill
 
 
 def test_an_attack_on_ones_own_bundle_is_caught(reading: Tally) -> None:
@@ -40,3 +42,21 @@ def test_an_attack_on_what_is_no_bundle_is_refused(reading: Tally) -> None:
     assert reading("attack", "y.zip").code == 2
     assert reading("attack", "z.zip").code == 2
     assert reading("attack", "x.zip", "--count", 0).code == 2
+
+
+@pytest.mark.slow
+def test_an_attack_on_a_disclosed_folder_and_on_lines_of_a_file(tally: Tally) -> None:
+    folder = fill(tally.work)
+    table = tally.work / "table.csv"
+    table.write_text("".join(f"{number},0.{number}\n" for number in range(60)))
+    trust = tally.vault / "development-trust.toml"
+    assert tally("anchor", folder, "--title", "one").code == 0
+    assert tally("anchor", table).code == 0
+    file = ("--file", "a.txt", "--with-carriers")
+    assert tally("bundle", "1", *file, "--disclose", "title", "-o", "folder.zip").code == 0
+    assert tally("bundle", "--part", "5-9", "--with-carriers", "-o", "lines.zip").code == 0
+    for bundle, more in (("folder.zip", (folder,)), ("lines.zip", ())):
+        ran = tally("attack", bundle, *more, "--trust", trust, "--count", 700, "--json")
+        assert ran.code == 0, ran.err
+        assert ran.json["slipped"] == 0
+        assert ran.json["caught"] > 500
