@@ -72,7 +72,7 @@ class Originals:
         with file, durable_writer(path, overwrite=True) as writer:
             reader = _Hashing(file)
             try:
-                pyrage.encrypt_io(reader, writer, recipients)
+                _seal(reader, writer, recipients)
             except pyrage.EncryptError as error:
                 # What reading or writing raised comes wrapped in this.
                 raise UnavailableError(f"cannot keep {source}: {error}") from error
@@ -115,7 +115,7 @@ class Originals:
             self._opened(sha256, self._lock.identity()) as plain,
         ):
             try:
-                pyrage.encrypt_io(plain, writer, recipients)
+                _seal(plain, writer, recipients)
             except pyrage.EncryptError as error:
                 raise UnavailableError(f"cannot seal {path.name[:16]}: {error}") from error
 
@@ -165,6 +165,35 @@ class Originals:
 def _damaged(sha256: bytes, reason: str) -> VerificationError:
     text = f"the kept original {sha256.hex()[:16]} is damaged: {reason}"
     return VerificationError(text, hint="restore it from a backup of the vault")
+
+
+def _seal(
+    plain: "_Hashing", writer: IO[bytes], recipients: Sequence[pyrage.x25519.Recipient]
+) -> None:
+    """Encrypt what is left of ``plain`` to ``writer``; EncryptError, OSError."""
+    sink = _Sink(writer)
+    pyrage.encrypt_io(plain, sink, recipients)
+    if sink.error is not None:
+        # pyrage writes the last block as it lets go of the sink, and tells nobody if that failed.
+        raise sink.error
+
+
+class _Sink:
+    """A writer that remembers that it failed."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.error: OSError | None = None
+
+    def write(self, block: bytes) -> int:
+        try:
+            return self._file.write(block)
+        except OSError as error:
+            self.error = error
+            raise
+
+    def flush(self) -> None:
+        self._file.flush()
 
 
 class _Hashing:

@@ -1,6 +1,9 @@
 """Kept originals come back byte for byte; a damaged one is noticed, a changed one not kept."""
 
 import io
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyrage
@@ -81,6 +84,41 @@ def test_full_disk_keeps_nothing_half(
     with pytest.raises(UnavailableError, match="No space left"):
         originals.keep(source, digest(source))
     assert not originals.has(digest(source))
+
+
+@contextmanager
+def files_of_at_most(size_bytes: int) -> Iterator[None]:
+    """The disk takes no more of any file: a write beyond fails as on a full one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("size", [0, 10, 70_000, 200_000])
+def test_disk_that_is_full_at_any_block_keeps_nothing_and_loses_nothing(
+    tmp_path: Path, originals: Originals, size: int
+) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(b"x" * size)
+    sha256 = digest(source)
+    originals.keep(source, sha256)
+    whole = kept_file(tmp_path)
+    content = whole.read_bytes()
+    whole.unlink()
+    # Beside the blocks there is a header, of a length by lot: room for the blocks is too little.
+    blocks = 16 + size + 16 * max(1, -(-size // 65536))
+    for room in (blocks, blocks - 1, blocks // 2, 0):
+        with files_of_at_most(room), pytest.raises(UnavailableError):
+            originals.keep(source, sha256)
+        assert not originals.has(sha256)
+        whole.write_bytes(content)
+        with files_of_at_most(room), pytest.raises(UnavailableError):
+            originals.reseal(sha256)
+        assert whole.read_bytes() == content
+        whole.unlink()
 
 
 def test_source_that_fails_in_the_midst_is_told(
