@@ -97,7 +97,7 @@ def files_of_at_most(size_bytes: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-@pytest.mark.parametrize("size", [0, 10, 70_000, 200_000])
+@pytest.mark.parametrize("size", [0, 10, 70_000, 100_000, 180_000])
 def test_disk_that_is_full_at_any_block_keeps_nothing_and_loses_nothing(
     tmp_path: Path, originals: Originals, size: int
 ) -> None:
