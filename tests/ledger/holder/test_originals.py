@@ -5,6 +5,7 @@ import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pyrage
 import pytest
@@ -13,7 +14,7 @@ from ledger.doors.carrier import FileCarrier, read_carrier
 from ledger.doors.keys import load_identity, make_identity
 from ledger.errors import ConflictError, NotFoundError, UnavailableError, VerificationError
 from ledger.holder.lock import Lock
-from ledger.holder.originals import Originals
+from ledger.holder.originals import Originals, _Hashing, _seal
 
 
 @pytest.fixture
@@ -119,6 +120,33 @@ def test_disk_that_is_full_at_any_block_keeps_nothing_and_loses_nothing(
             originals.reseal(sha256)
         assert whole.read_bytes() == content
         whole.unlink()
+
+
+class FailingOnce(io.RawIOBase):
+    """A file whose write number ``at`` fails, and no other: a fault that passed."""
+
+    def __init__(self, at: int) -> None:
+        self.at, self.writes = at, 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, block: Any, /) -> int:
+        self.writes += 1
+        if self.writes == self.at:
+            raise OSError(28, "No space left on device")
+        return len(block)
+
+
+@pytest.mark.parametrize("size", [0, 10, 70_000, 200_000])
+def test_write_that_fails_once_is_told_whichever_it_was(size: int) -> None:
+    recipients = [pyrage.x25519.Identity.generate().to_public()]
+    whole = FailingOnce(0)
+    _seal(_Hashing(io.BytesIO(bytes(size))), whole, recipients)  # type: ignore[arg-type]  # a raw file is written alike
+    assert whole.writes > 0
+    for at in range(1, whole.writes + 1):
+        with pytest.raises((OSError, pyrage.EncryptError)):
+            _seal(_Hashing(io.BytesIO(bytes(size))), FailingOnce(at), recipients)  # type: ignore[arg-type]  # the same
 
 
 def test_source_that_fails_in_the_midst_is_told(
