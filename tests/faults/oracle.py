@@ -181,9 +181,10 @@ def restore(place: Place, records: Iterable[tuple[Record, Any]]) -> None:
         parts = record.carrier.get("parts")
         if isinstance(parts, dict):
             kept_lines(place, str(parts["root"]))
-        if manifest is None:
+        # A key's enrolment has no carrier that could be kept.
+        if "sha256" in record.carrier:
             wanted.add(str(record.carrier["sha256"]))
-        else:
+        if manifest is not None:
             wanted |= {parse_line(one).sha256.hex() for one in kept_lines(place, manifest)}
     for digest in wanted:
         target = place.folder / "restored"
