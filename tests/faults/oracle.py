@@ -12,9 +12,10 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-from ledger.doors.keys import load_ledger_keys
+import pyrage
+
+from ledger.doors.keys import load_identity, load_ledger_keys
 from ledger.errors import LedgerError
-from ledger.holder.originals import Originals
 from ledger.operator.sequencer import LedgerKeys
 from ledger.record.chain import check_chain
 from ledger.record.manifest import parse_line
@@ -175,7 +176,7 @@ def restore(place: Place, records: Iterable[tuple[Record, Any]]) -> None:
         for path in place.carriers.rglob("*")
         if path.is_file()
     }
-    originals = Originals(place.vault / "originals", place.vault / "keys" / "identity.txt")
+    identity = load_identity(place.vault / "keys" / "identity.txt")
     wanted: set[str] = set()
     for record, manifest in records:
         parts = record.carrier.get("parts")
@@ -187,9 +188,12 @@ def restore(place: Place, records: Iterable[tuple[Record, Any]]) -> None:
         if manifest is not None:
             wanted |= {parse_line(one).sha256.hex() for one in kept_lines(place, manifest)}
     for digest in wanted:
-        target = place.folder / "restored"
-        originals.restore(bytes.fromhex(digest), target, force=True)
-        must(target.read_bytes() == contents[digest].read_bytes(), "an original came back changed")
+        sealed = place.vault / "originals" / digest[:2] / f"{digest}.age"
+        try:
+            plain = pyrage.decrypt(sealed.read_bytes(), [identity])
+        except pyrage.DecryptError as error:
+            raise WrongError(f"an original is damaged: {error}") from error
+        must(plain == contents[digest].read_bytes(), "an original came back changed")
 
 
 def kept_lines(place: Place, root: str) -> list[str]:

@@ -85,9 +85,9 @@ FLIPPED = "CAST(x'ff' || substr(file, 2) AS BLOB)"
             "UPDATE attachments SET content = CAST(content || x'0a' AS BLOB)"
             " WHERE kind = 'checkpoint' AND size = 1"
         ),
-        store("UPDATE attachments SET size = 1 WHERE kind = 'stamp' AND size = 3"),
+        store("UPDATE attachments SET size = 1 WHERE kind = 'stamp' AND size > 1"),
         guard("DELETE FROM signed WHERE size = 1"),
-        guard(f"UPDATE signed SET file = {FLIPPED} WHERE size = 3"),
+        guard(f"UPDATE signed SET file = {FLIPPED} WHERE size > 1"),
         vault("DELETE FROM records WHERE number = 1"),
         vault("DELETE FROM records WHERE number = 2"),
         vault("DELETE FROM covers"),
