@@ -1,4 +1,4 @@
-"""docs/json.md lists exactly the keys that `tally timestamp` and `tally trust` print."""
+"""docs/json.md lists exactly the keys that the commands it names print."""
 
 import hashlib
 import re
@@ -47,6 +47,11 @@ def walk(value: Any, path: str) -> Iterator[str]:
             yield from walk(item, f"{path}.{key}" if path else key)
     else:
         yield path
+
+
+def test_the_page_lists_the_keys_of_a_verdict(reading: Tally) -> None:
+    trust = reading.vault / "development-trust.toml"
+    assert printed(reading.json("verify", "x.zip", "--trust", trust)) == documented("tally verify")
 
 
 @pytest.fixture
