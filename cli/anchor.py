@@ -27,7 +27,7 @@ from cli.output import (
 from ledger.doors.carrier import FileCarrier, read_carrier
 from ledger.doors.client import StampReport
 from ledger.errors import LedgerError
-from ledger.holder.anchoring import Anchored
+from ledger.holder.anchoring import Anchored, Queued
 from ledger.holder.said import DIGEST_PREFIX, Unread, Wish, parse_unread
 
 DEFAULT_NOTEBOOK = "notebook"
@@ -61,7 +61,8 @@ def anchor(
     """Anchor each PATH, a file or a folder as one unit: record, ledger entry, time stamps.
 
     One that cannot be read does not keep the others from being anchored. Exit 3 if a stamp is
-    still pending: the record is safe, `tally sync` asks again.
+    still pending: the record is safe, `tally sync` asks again. While the keys are locked, PATH is
+    captured, and signed by the next `tally anchor` or `tally sync` that can; exit 3.
     """
     given = _given(paths, digests, name, size)
     tally = open_tally(vault_folder(vault), writing=True)
@@ -69,36 +70,54 @@ def anchor(
     if not given and wish.kind == "carrier":
         raise UsageError("nothing to anchor", "give a PATH; records of other --kind can go without")
     given = given or [(wish.kind, Unread())]
-    done: list[_Done] = []
-    failed: list[tuple[str, LedgerError]] = []
-    for path, unread in given:
-        try:
-            if unread is None:
-                done.append(_anchor(tally, path, wish, skip_unreadable))
-            else:
-                anchored = tally.anchorer.anchor_unread(unread, wish)
-                done.append(_Done(path, anchored, 0, unread.size or 0, 0))
-        except LedgerError as error:
-            failed.append((path, error))
+    locked = not tally.vault.lock.unlock()
+    if not locked:
+        _sign_waiting(tally)
+    done, failed = _record(tally, given, wish, skip_unreadable, locked)
     if len(given) == 1 and failed:
         raise failed[0][1]
-    report, problem = _send(tally, no_wait) if done else (None, None)
-    rows = [_row(tally, one) for one in done]
+    sends = bool(done) and not locked
+    report, problem = _send(tally, no_wait) if sends else (None, None)
+    rows = [_row(tally, one, wish.notebook) for one in done]
     if as_json:
         errors = [{**error_json(e, str(e), e.hint), "path": path} for path, e in failed]
         pending = [f"{problem}"] if problem else pending_words(report)
         print_json({"anchored": rows, "pending": pending, "failed": errors})
     else:
         for row, one in zip(rows, done, strict=True):
-            _tell(row, one.anchored)
-        _tell_stamp(report, no_wait and problem is None)
+            _tell(row, one.became)
+        _tell_stamp(report, no_wait and sends and problem is None)
     codes = [fail(error, f"{path}: {error}", error.hint, as_json=False) for path, error in failed]
     if problem is not None:
         codes.append(fail(problem, str(problem), problem.hint, as_json=False))
         hint("the records are safe in the vault; `tally sync` sends what is queued")
     if report is not None and not report.complete:
         codes.append(EXIT_INCOMPLETE)
+    if any(row["captured"] for row in rows):
+        codes.append(_tell_locked())
     return max(codes, default=EXIT_DONE)
+
+
+def _record(
+    tally: Tally,
+    given: Sequence[tuple[str, Unread | None]],
+    wish: Wish,
+    skip_unreadable: bool,
+    locked: bool,
+) -> tuple[list["_Done"], list[tuple[str, LedgerError]]]:
+    """Record what is given, or capture it while the keys are locked; what failed, and why."""
+    done: list[_Done] = []
+    failed: list[tuple[str, LedgerError]] = []
+    for path, unread in given:
+        try:
+            if unread is not None:
+                act = tally.anchorer.queue if locked else tally.anchorer.anchor_unread
+                done.append(_Done(path, act(unread, wish), 0, unread.size or 0, 0))
+            else:
+                done.append(_anchor(tally, path, wish, skip_unreadable, locked))
+        except LedgerError as error:
+            failed.append((path, error))
+    return done, failed
 
 
 def _given(
@@ -118,13 +137,13 @@ class _Done:
     """What is told of an anchored carrier; the list of its files is not held longer than needed."""
 
     path: str
-    anchored: Anchored
+    became: Anchored | Queued
     files: int
     size: int
     skipped: int
 
 
-def _anchor(tally: Tally, path: str, wish: Wish, skip_unreadable: bool) -> _Done:
+def _anchor(tally: Tally, path: str, wish: Wish, skip_unreadable: bool, locked: bool) -> _Done:
     tally.anchorer.check(Path(path), wish)
     with reading_progress(f"reading {path}") as progress:
         carrier = read_carrier(
@@ -135,9 +154,10 @@ def _anchor(tally: Tally, path: str, wish: Wish, skip_unreadable: bool) -> _Done
         )
     entries = (carrier.entry,) if isinstance(carrier, FileCarrier) else carrier.entries
     skipped = sum(entry.skipped is not None for entry in entries)
+    act = tally.anchorer.queue if locked else tally.anchorer.anchor
     return _Done(
         path=str(carrier.path),
-        anchored=tally.anchorer.anchor(carrier, wish),
+        became=act(carrier, wish),
         files=len(entries) - skipped,
         size=sum(entry.size for entry in entries),
         skipped=skipped,
@@ -153,27 +173,46 @@ def _send(tally: Tally, no_wait: bool) -> tuple[StampReport | None, LedgerError 
         return None, error
 
 
-def _row(tally: Tally, one: _Done) -> dict[str, Any]:  # Any: a JSON document
-    record = tally.vault.records.find(one.anchored.record.entry.hex())
+def _sign_waiting(tally: Tally) -> int:
+    """Sign what was captured while the keys were locked; how many there were."""
+    signed = tally.anchorer.signer.sign_waiting()
+    if signed:
+        talk(f"{signed} captured while the keys were locked, signed now")
+    return signed
+
+
+def _tell_locked() -> int:
+    talk("queued: the keys are locked")
+    hint("what is captured keeps its time; `tally sync` with the passphrase signs it")
+    return EXIT_INCOMPLETE
+
+
+def _row(tally: Tally, one: _Done, notebook: str) -> dict[str, Any]:  # Any: a JSON document
+    records, record = tally.vault.records, None
+    if isinstance(one.became, Anchored):
+        record = records.find(one.became.record.entry.hex())
+    elif one.became.capture is None:
+        record = records.latest_of_path(one.path, notebook)
     return {
         "path": one.path,
-        "new": one.anchored.new,
-        "record": record.number,
-        "notebook": record.notebook,
-        "seq": record.seq,
-        "entry": record.entry.hex(),
-        "index": record.index,
+        "new": one.became.new,
+        "captured": record is None,
+        "record": None if record is None else record.number,
+        "notebook": notebook,
+        "seq": None if record is None else record.seq,
+        "entry": None if record is None else record.entry.hex(),
+        "index": None if record is None else record.index,
         "read": one.files > 0,
         "files": one.files,
         "bytes": one.size,
         "skipped": one.skipped,
-        "kept": one.anchored.kept,
-        "not_kept": [name for name, _ in one.anchored.not_kept],
+        "kept": one.became.kept,
+        "not_kept": [name for name, _ in one.became.not_kept],
     }
 
 
-def _tell(row: dict[str, Any], anchored: Anchored) -> None:  # Any: a JSON document
-    state = "anchored " if row["new"] else "unchanged"
+def _tell(row: dict[str, Any], became: Anchored | Queued) -> None:  # Any: a JSON document
+    state = "unchanged" if not row["new"] else "captured " if row["captured"] else "anchored "
     size = f"{row['files']} files, " if row["files"] != 1 else ""
     size += format_size(row["bytes"])
     if not row["read"]:
@@ -182,11 +221,13 @@ def _tell(row: dict[str, Any], anchored: Anchored) -> None:  # Any: a JSON docum
         )
     stands = "queued" if row["index"] is None else f"entry {row['index']}"
     place = f"record {row['record']} ({row['notebook']}/{row['seq']}), {stands}"
+    if row["captured"]:
+        place = f"waits for the key ({row['notebook']})"
     name = Path(row["path"]).name or row["path"]
     result(f"{state}  {name}  {size}  {place}")
     if row["skipped"]:
         talk(f"{row['skipped']} could not be read and are recorded as skipped")
-    for name, size_bytes in anchored.not_kept:
+    for name, size_bytes in became.not_kept:
         talk(f"no copy kept of {name} ({format_size(size_bytes)}): above keep_limit")
         hint("--keep keeps it, --no-keep is silent")
 
@@ -210,10 +251,16 @@ def _tell_stamp(report: StampReport | None, no_wait: bool) -> None:
 def sync(vault: str | None, as_json: bool) -> int:
     """Send what is queued and ask the TSAs that have not answered yet; exit 3 if some do not.
 
+    What was captured while the keys were locked is signed first; exit 3 if they still are.
+
     Also fetch the certificates, CRLs and OCSP answers that stamps are judged with, as they appear,
     and send an entry that says nothing if there was none for a day, to show that the ledger runs.
     """
     tally = open_tally(vault_folder(vault), writing=True)
+    # The passphrase is asked for only if something waits for it.
+    waits = tally.vault.captures.count()
+    if waits and tally.vault.lock.unlock():
+        waits -= _sign_waiting(tally)
     sent = tally.anchorer.send()
     if sent == 0 and tally.anchorer.heartbeat():
         sent = tally.anchorer.send()
@@ -222,10 +269,14 @@ def sync(vault: str | None, as_json: bool) -> int:
     ledgers = (tally.ledger, *tally.earlier.values())
     lacking = [f"{tsa}: {reason}" for ledger in ledgers for tsa, reason in ledger.recapture()]
     if as_json:
-        print_json({"sent": sent, "pending": pending, "lacking": lacking})
+        value = {"sent": sent, "waiting_for_key": waits}
+        print_json(value | {"pending": pending, "lacking": lacking})
     else:
         result(f"sent       {sent}")
         _tell_stamp(report, no_wait=False)
         for words in lacking:
             talk(f"not to be had yet for the stamps of {words}")
-    return EXIT_INCOMPLETE if pending else EXIT_DONE
+    if waits:
+        talk(f"{waits} wait for the key")
+        _tell_locked()
+    return EXIT_INCOMPLETE if pending or waits else EXIT_DONE

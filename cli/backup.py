@@ -20,7 +20,7 @@ from cli.output import (
 from cli.successor import open_successor, succeed, tell
 from ledger.doors.files import read_limited
 from ledger.doors.keys import MAX_KEY_BYTES
-from ledger.errors import VerificationError
+from ledger.errors import UnavailableError, VerificationError
 from ledger.holder.backup import BackupFolder
 from ledger.tlog.note import format_vkey
 
@@ -97,7 +97,11 @@ def restore(directory: str, number: int | None, vault: str | None, as_json: bool
     # If we die from here on, it is a vault whose ledger is closed: `tally vault successor`.
     if not as_json:
         result(f"restored {len(snapshot.files)} files of {snapshot.made} to {target}")
-    succeed(open_tally(target))
+    tally = open_tally(target)
+    if not tally.vault.lock.unlock():
+        advice = "`tally vault successor` on a terminal, or with --passphrase-file"
+        raise UnavailableError("restored without a new ledger: the keys are locked", hint=advice)
+    succeed(tally)
     return tell(*open_successor(target), as_json)
 
 

@@ -15,6 +15,7 @@ from cli.output import (
     result,
     vault_option,
 )
+from cli.passphrase import passphrase_of
 from ledger.holder.checking import Checker
 from ledger.holder.checks import NIGHTS, Item
 from ledger.holder.vault import open_vault
@@ -36,7 +37,8 @@ def check(
     """
     if sample is not None and everything:
         raise click.UsageError("give --sample or --all, not both")
-    opened = open_vault(vault_folder(vault))
+    folder = vault_folder(vault)
+    opened = open_vault(folder, passphrase_of(folder))
     click.get_current_context().call_on_close(opened.close)
     # That the vault's key is not to be had is no fault of what it opens.
     opened.lock.identity()

@@ -14,9 +14,10 @@ import click
 import platformdirs
 
 from cli.output import hint, talk
+from cli.passphrase import passphrase_of
 from ledger.doors.client import Ledger, StampReport
 from ledger.doors.files import free_bytes, read_limited, write_durably
-from ledger.doors.keys import load_ledger_keys, make_ledger_keys
+from ledger.doors.keys import KEY_TYPES, load_ledger_keys, make_ledger_keys
 from ledger.errors import ConflictError, LedgerError, MalformedError, NotFoundError
 from ledger.holder.anchoring import Anchorer
 from ledger.holder.config import Config, TsaSetting
@@ -94,14 +95,21 @@ def state_folder() -> Path:
 
 
 def make_tally(
-    folder: Path, config: Config, *, clock: Clock = now, state: Path | None = None
+    folder: Path,
+    config: Config,
+    *,
+    clock: Clock = now,
+    state: Path | None = None,
+    passphrase: str | None = None,
+    key_type: str = KEY_TYPES[0],
 ) -> Tally:
     """Make a vault with an embedded ledger in ``folder``; ConflictError if there is one.
 
+    ``passphrase``, ``key_type``: as in ``begin_vault``.
     If we die at any point, the same call goes on where it was: what is there is used, and the
     folder becomes a vault with the last write.
     """
-    vault = begin_vault(folder, config)
+    vault = begin_vault(folder, config, passphrase=passphrase, key_type=key_type)
     ledger = folder / "ledger"
     if not (ledger / "keys.pem").exists():
         make_ledger_keys(ledger / "keys.pem")
@@ -131,7 +139,9 @@ def open_tally(
     A ledger that must not be continued (``Tally.closed``) can be read, unless for ``writing``.
     ``wait_seconds``: the longest wait for TSAs, as in ``Stamper``.
     """
-    tally = _join(open_vault(folder), clock, None, wait_seconds, create=False)
+    tally = _join(
+        open_vault(folder, passphrase_of(folder)), clock, None, wait_seconds, create=False
+    )
     if writing and tally.closed is not None:
         raise tally.closed
     successions = tally.vault.successions.all()
@@ -166,7 +176,7 @@ def _open_or_kept(folder: Path) -> Tally:
         return open_tally(folder, wait_seconds=SPARE_SECONDS)
     except LedgerError as error:
         fault = error
-    vault = open_vault(folder)
+    vault = open_vault(folder, passphrase_of(folder))
     close_with_command(vault.close)
     # That another process has its turn is no fault of the ledger's: waiting for it tells.
     with vault.turn():

@@ -18,6 +18,7 @@ from cli.output import (
     result,
     vault_option,
 )
+from cli.passphrase import passphrase_of
 from ledger.holder.exporting import export as export_originals
 from ledger.holder.exporting import plan_export
 from ledger.holder.vault import open_vault
@@ -43,7 +44,8 @@ def export(
     Each digest is checked. Exit 1 if a kept original is damaged, else 2 if one was not kept; the
     others are written all the same, and those missing are named. Needs neither ledger nor network.
     """
-    opened = open_vault(vault_folder(vault))
+    folder = vault_folder(vault)
+    opened = open_vault(folder, passphrase_of(folder))
     close_with_command(opened.close)
     place, originals = plan_export(opened, opened.records.find(record), Path(output), files)
     for path in [original.target for original in originals] if files else [place]:

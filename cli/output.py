@@ -33,6 +33,9 @@ CODES: Mapping[type[LedgerError] | str, tuple[str, int]] = {
 }
 """Stable error codes, and the exit code of each."""
 
+PASSPHRASE_FILE = "cli.passphrase-file"  # noqa: S105 - a name
+"""Where a command's context has the name of the passphrase file it was given."""
+
 PROGRESS_SECONDS = 0.2
 """How often the progress line is drawn anew."""
 PROGRESS_AFTER_SECONDS = 1.0
@@ -52,10 +55,27 @@ F = TypeVar("F", bound=Callable[..., Any])  # Any: click passes what a command d
 
 
 def vault_option(command: F) -> F:
-    """Add ``--vault``: the folder of the vault."""
+    """Add ``--vault``, the folder of the vault, and ``--passphrase-file``, what opens its keys."""
+    command = click.option(
+        "--passphrase-file",
+        metavar="FILE",
+        envvar="TALLY_PASSPHRASE_FILE",
+        expose_value=False,
+        callback=_note_passphrase_file,
+        help="Opens sealed keys (or TALLY_PASSPHRASE_FILE).",
+    )(command)
     return click.option(
         "--vault", metavar="DIR", envvar="TALLY_VAULT", help="The vault (or TALLY_VAULT)."
     )(command)
+
+
+def _note_passphrase_file(
+    context: click.Context,
+    option: click.Parameter,  # noqa: ARG001
+    given: str | None,
+) -> None:
+    if given is not None:
+        context.meta[PASSPHRASE_FILE] = given
 
 
 def json_option(command: F) -> F:

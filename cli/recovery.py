@@ -16,6 +16,7 @@ from cli.output import (
     talk,
     vault_option,
 )
+from cli.passphrase import passphrase_of
 from ledger.doors.files import read_limited, write_durably
 from ledger.doors.keys import load_identity, load_recipient
 from ledger.errors import NotFoundError, VerificationError
@@ -32,7 +33,8 @@ def recovery(context: click.Context) -> None:
 
 
 def _open(vault: str | None) -> Vault:
-    opened = open_vault(vault_folder(vault))
+    folder = vault_folder(vault)
+    opened = open_vault(folder, passphrase_of(folder))
     click.get_current_context().call_on_close(opened.close)
     opened.kept.find()
     return opened
@@ -117,7 +119,7 @@ def _set(vault: Vault, recipients: tuple[str, ...]) -> Vault:
         write_durably(path, edited, overwrite=True)
     if not comments:
         talk("the settings were written anew: comments in them are gone")
-    opened = open_vault(vault.folder)
+    opened = open_vault(vault.folder, passphrase_of(vault.folder))
     click.get_current_context().call_on_close(opened.close)
     return opened
 

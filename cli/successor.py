@@ -36,6 +36,7 @@ from ledger.doors.files import write_durably
 from ledger.doors.keys import make_ledger_keys
 from ledger.errors import ConflictError, NotFoundError, VerificationError
 from ledger.holder.prover import checkpoint_of
+from ledger.holder.records import KEYS
 from ledger.holder.successions import SUCCESSIONS, Succession
 from ledger.record.claims import format_time
 from ledger.tlog.checkpoint import check_signatures
@@ -68,6 +69,8 @@ def succeed(tally: Tally, clock: Clock = now) -> None:
     if tally.closed is None:
         text = "the ledger of this vault can go on: there is nothing to succeed"
         raise ConflictError(text, hint="a ledger is closed when it was restored, or lost its guard")
+    # Asked for before anything is closed: the new chains begin under the person's key.
+    vault.lock.identity()
     signed_file = old.checkpoint()
     head = checkpoint_of(signed_file).head
     check_head(old, signed_file)
@@ -85,7 +88,7 @@ def succeed(tally: Tally, clock: Clock = now) -> None:
         # What it cannot prove is queued for the successor.
         with contextlib.suppress(NotFoundError, VerificationError):
             vault.receipts.keep(old, vault.config.wanted)
-        names = (*vault.records.notebooks(), SUCCESSIONS)
+        names = (*vault.records.notebooks(), SUCCESSIONS, KEYS)
         vault.successions.add(
             Succession(
                 old.origin,

@@ -29,17 +29,21 @@ from cli.output import (
     talk,
     vault_option,
 )
+from cli.passphrase import given_passphrase, new_passphrase
 from cli.waiting import notes, password_path, tsa_states
 from ledger.doors.carrier import FileCarrier, FolderCarrier, read_carrier
 from ledger.doors.client import Stamp
+from ledger.doors.keys import KEY_TYPES
 from ledger.errors import ConflictError, MalformedError, NotFoundError
 from ledger.holder.anchoring import content_of
+from ledger.holder.captures import Capture
 from ledger.holder.checks import Item
 from ledger.holder.config import PROFILES, Config, TsaSetting, cn_config
 from ledger.holder.prover import checkpoint_of
 from ledger.holder.records import StoredRecord
 from ledger.holder.said import DIGEST_PREFIX
 from ledger.proof.revocation import find_captured
+from ledger.record.claims import format_time
 from ledger.record.manifest import FileEntry, parse_line
 from ledger.report.timestamp import say_captured
 
@@ -50,6 +54,14 @@ from ledger.report.timestamp import say_captured
 @click.option("--tsa", "tsas", multiple=True, metavar="NAME=URL", help="A TSA to ask (repeatable).")
 @click.option("--wanted", type=click.IntRange(1, 16), help="TSAs that must answer (default 2).")
 @click.option("--profile", type=click.Choice(PROFILES), default="intl", show_default=True)
+@click.option("--passphrase", "seal", is_flag=True, help="Seal the keys with a passphrase.")
+@click.option(
+    "--key-type",
+    type=click.Choice(KEY_TYPES),
+    default=KEY_TYPES[0],
+    show_default=True,
+    help="Of your own key.",
+)
 @click.option("--username", help="Account at the domestic TSA (profile cn).")
 @click.option("--password-file", metavar="FILE", help="Its password; only you may read the file.")
 @click.option(
@@ -65,6 +77,8 @@ def init(
     tsas: tuple[str, ...],
     wanted: int | None,
     profile: str,
+    seal: bool,
+    key_type: str,
     username: str | None,
     password_file: str | None,
     recovery: tuple[str, ...],
@@ -85,8 +99,10 @@ def init(
             "an account is for --profile cn: others are added by `tally tsa add`"
         )
     config = replace(config, recovery=recovery)
+    # Whoever names a passphrase file wants its passphrase to be needed.
+    passphrase = given_passphrase() or (new_passphrase() if seal else None)
     try:
-        tally = make_tally(folder, config)
+        tally = make_tally(folder, config, passphrase=passphrase, key_type=key_type)
     except ConflictError as error:
         raise UsageError(str(error), error.hint or "tally init --help") from error
     report = tally.anchorer.stamp()
@@ -106,10 +122,16 @@ def init(
         result(f"trust   {folder / DEVELOPMENT_TRUST}   (development TSAs: prove nothing)")
     for words in [*pending_words(report), *notes(config)]:
         talk(words)
-    talk("keys lie in the vault unencrypted, readable by you alone: back it up, and guard it")
+    talk(_say_protection(passphrase is not None))
     talk("never anchor state secrets here: they are under another law (Order 126 Art. 28)")
     hint("tally anchor FOLDER")
     return EXIT_DONE
+
+
+def _say_protection(sealed: bool) -> str:
+    if sealed:
+        return "your keys are sealed with the passphrase: without it they sign and open nothing"
+    return "keys lie in the vault unencrypted, readable by you alone: back it up, and guard it"
 
 
 def _split_tsa(text: str) -> tuple[str, str]:
@@ -136,6 +158,7 @@ def status(path: str | None, vault: str | None, as_json: bool) -> int:
     material = {name: _captured(tally, stamp) for name, stamp in sorted(newest.items())}
     states = tsa_states(tally.vault.config, tally.attempts)
     alarms = tally.vault.checks.faults()
+    captures = tally.vault.captures.all()
     waiting = tally.vault.receipts.lacking(checkpoint.origin, tally.vault.config.wanted)
     value: dict[str, Any] = {  # Any: a JSON document
         "vault": str(tally.vault.folder),
@@ -145,6 +168,7 @@ def status(path: str | None, vault: str | None, as_json: bool) -> int:
         "records": tally.vault.records.count(),
         "queued": [*queued],
         "stamps_pending": [*waiting],
+        "waiting_for_key": [_capture_json(one) for one in captures],
         "last_stamped_size": stamped,
         "revocation": {name: [word, *lacking] for name, (word, lacking) in material.items()},
         "waits_for": pending_words(tally.tried),
@@ -161,6 +185,7 @@ def status(path: str | None, vault: str | None, as_json: bool) -> int:
         result(f"entries  {checkpoint.size}, of them records: {value['records']}")
         result(f"queued   {_numbers(queued)}")
         result(f"pending  {_numbers(waiting)}   (fewer than {tally.vault.config.wanted} stamps)")
+        _tell_captures(captures)
         for name, (word, lacking) in material.items():
             what = "; ".join((word, *lacking))
             result(f"stamped  {name}: up to entry {stamped[name] - 1}; revocation material: {what}")
@@ -172,10 +197,22 @@ def status(path: str | None, vault: str | None, as_json: bool) -> int:
             result(f"waits    {words}")
         _tell_changes(changes)
         _tell_alarms(alarms)
-    if (queued or waiting) and tally.closed is None:
+    if (queued or waiting or captures) and tally.closed is None:
         hint("tally sync")
     changed = any(names for state, names in changes.items() if state != "anchored")
-    return EXIT_INCOMPLETE if queued or waiting or changed or alarms else EXIT_DONE
+    undone = queued or waiting or captures or changed or alarms
+    return EXIT_INCOMPLETE if undone else EXIT_DONE
+
+
+def _capture_json(one: Capture) -> dict[str, Any]:  # Any: a JSON document
+    return {"path": one.path, "notebook": one.notebook, "captured": format_time(one.captured)}
+
+
+def _tell_captures(captures: Sequence[Capture]) -> None:
+    for one in captures[:20]:
+        result(f"captured {one.path or one.claims['kind']}: waits for the key")
+    if len(captures) > 20:
+        result(f"captured … and {len(captures) - 20} more wait for the key")
 
 
 def _tell_changes(changes: dict[str, list[str]]) -> None:

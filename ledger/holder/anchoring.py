@@ -210,15 +210,21 @@ class Anchorer:
             "captured_time": format_time(now),
             "predecessor": predecessor,
         }
+        if not self._announced():
+            # The passphrase is asked for before the turn: who types holds up nobody.
+            self._vault.lock.identity()
         with self._vault.turn():
             self._vault.receipts.keep(earlier, self._vault.config.wanted)
-            head = self._vault.records.head(SUCCESSIONS)
-            if head is not None and head.chain == self._vault.records.chain_of(SUCCESSIONS):
+            if self._announced():
                 return
             self._vault.records.add_cover(cover_entry(secret), secret, now)
             # If we die here, the next call adds one more cover.
             capture = Capture(now, SUCCESSIONS, claims, {}, None, closed.root.hex(), None)
             self.signer.issue(capture, None)
+
+    def _announced(self) -> bool:
+        head = self._vault.records.head(SUCCESSIONS)
+        return head is not None and head.chain == self._vault.records.chain_of(SUCCESSIONS)
 
     def send(self) -> int:
         """Send what the ledger has not acknowledged, in order; how many there were."""

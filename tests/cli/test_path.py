@@ -146,7 +146,7 @@ def test_record_that_could_not_be_sent_is_safe_and_sent_by_sync(
         assert tally("bundle", "-o", "x.zip").code == 3
         assert tally.json("status", code=3)["queued"] == [1]
         assert "queued" in tally("log").out
-    assert tally.json("sync") == {"sent": 2, "pending": [], "lacking": []}
+    assert tally.json("sync") == {"sent": 2, "waiting_for_key": 0, "pending": [], "lacking": []}
     assert tally.json("status")["queued"] == []
 
 
