@@ -22,7 +22,7 @@ from ledger.doors.files import write_bundle
 from ledger.errors import UnavailableError
 from ledger.holder.bundling import Bundler, Choice, Plan
 from ledger.holder.excerpts import parse_pieces
-from ledger.holder.records import StoredRecord
+from ledger.holder.records import StoredRecord, name_of
 
 
 @click.command()
@@ -36,6 +36,7 @@ from ledger.holder.records import StoredRecord
 )
 @click.option("--header", is_flag=True, help="With --part: piece 1 as well, a table's header.")
 @click.option("--with-carriers", is_flag=True, help="Put the disclosed carriers' bytes in.")
+@click.option("--with-keys", is_flag=True, help="Show whose key signed: put the key chain in.")
 @click.option("--only", is_flag=True, help="Leave out the chain before the first chosen record.")
 @click.option("--dry-run", is_flag=True, help="Only list what would be seen.")
 @click.option("--force", is_flag=True, help="Overwrite the output.")
@@ -50,6 +51,7 @@ def bundle(
     parts: tuple[str, ...],
     header: bool,
     with_carriers: bool,
+    with_keys: bool,
     only: bool,
     dry_run: bool,
     force: bool,
@@ -59,6 +61,7 @@ def bundle(
     """Bundle each RECORD (number or entry; by default the newest) with its chain.
 
     Nothing is disclosed but what --disclose, --file and --part name; the list goes to stdout first.
+    With --with-keys a verifier whose trust file names your key sees your name: `tally key export`.
     Pieces are lines of a text or cells of a notebook; a short one can be guessed from its digest.
     Exit 3 if a record has too few stamps: its time will be unchecked.
     """
@@ -76,7 +79,7 @@ def bundle(
     if unsent is not None and any(record.index is None for record in chosen):
         raise unsent
     with tempfile.TemporaryDirectory(prefix="tally-") as work:
-        choice = Choice(disclose, files, with_carriers, pieces)
+        choice = Choice(disclose, files, with_carriers, pieces, with_keys)
         ledger = tally.ledger_of(chosen[0]) if chosen else tally.ledger
         plan = Bundler(tally.vault, ledger, Path(work)).plan(chosen, choice, only=only)
         if not as_json:
@@ -116,19 +119,26 @@ def _choose(tally: Tally, records: tuple[str, ...], notebook: str | None) -> lis
 def _json(plan: Plan, output: str | None) -> dict[str, Any]:  # Any: a JSON document
     return {
         "bundle": output,
-        "shown": [{"record": s.record, "what": s.what, "value": s.value} for s in plan.shown],
+        "shown": [
+            {"record": _name(s.record), "what": s.what, "value": s.value} for s in plan.shown
+        ],
         "withheld": plan.withheld,
-        "unstamped": plan.unstamped,
+        "unstamped": [_name(number) for number in plan.unstamped],
         "unlinked": [list(pair) for pair in plan.unlinked],
         "files": sorted([*plan.bundle.files, *plan.bundle.carriers]),
     }
+
+
+def _name(number: int) -> int | str:
+    """A record's number; of the key chain its name (``k1``)."""
+    return number if number > 0 else name_of(number)
 
 
 def _tell(plan: Plan) -> None:
     result("this will be seen:")
     for shown in plan.shown:
         value = shown.value if len(shown.value) <= 100 else shown.value[:99] + "…"
-        result(f"  record {shown.record}  {shown.what:18} {value}")
+        result(f"  record {name_of(shown.record)}  {shown.what:18} {value}")
     for number in plan.withheld:
         result(f"  record {number}  withheld but for its place in the chain")
     result("everything else stays sealed")
@@ -138,5 +148,5 @@ def _tell(plan: Plan) -> None:
     for old, new in plan.unlinked:
         talk(f"that tree {old} grew into {new} is not shown: the ledger cannot be read")
     for number in plan.unstamped:
-        talk(f"record {number} has too few stamps yet: its time will be unchecked")
+        talk(f"record {name_of(number)} has too few stamps yet: its time will be unchecked")
         hint("tally sync")

@@ -45,7 +45,7 @@ ORDER: Mapping[str, str] = {
     "ledger/holder": (
         "config schema lock keys records captures prover receipts kept_ledger search said manifests"
         " originals kept checks successions vault exporting segments signing anchoring excerpts"
-        " by_hand readme bundling snapshot backup checking"
+        " by_hand readme keychain bundling snapshot backup checking"
     ),
 }
 """A file imports, of its own room, only what stands before it. A room not named is free in that."""

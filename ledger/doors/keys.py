@@ -11,23 +11,26 @@ So one passphrase opens one file, and that opens the rest; to change it is to re
 """
 
 import unicodedata
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pyrage
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
+    PublicFormat,
     load_pem_private_key,
 )
 
 from ledger.doors.files import read_limited, write_durably
 from ledger.errors import MalformedError, UnavailableError
+from ledger.record.rfc4648 import decode_base64url
 from ledger.record.sdjwt import SigningKey
 
 MAX_KEY_BYTES = 1 << 16
@@ -104,6 +107,23 @@ def load_signing_key(path: Path, identity: Identity | None = None) -> SigningKey
     if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1):
         return key
     raise MalformedError(f"{path} does not hold an Ed25519 or P-256 key")
+
+
+def seal_key(key: SigningKey, passphrase: str) -> bytes:
+    """``key`` as PEM in an age file that ``passphrase`` opens."""
+    return seal_with(_to_pem(key), passphrase)
+
+
+def public_pem(jwk: Mapping[str, str]) -> str:
+    """The public key in ``jwk`` (as ``public_jwk`` makes it) as PEM (RFC 5280 §4.1.2.7)."""
+    public: Ed25519PublicKey | ec.EllipticCurvePublicKey
+    if jwk["kty"] == "OKP":
+        public = Ed25519PublicKey.from_public_bytes(decode_base64url(jwk["x"]))
+    else:
+        x, y = (int.from_bytes(decode_base64url(jwk[name]), "big") for name in ("x", "y"))
+        public = ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
+    pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return pem.decode("ascii")
 
 
 def is_sealed(path: Path) -> bool:

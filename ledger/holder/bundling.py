@@ -7,7 +7,7 @@ and nothing else. Records of the chain that were not chosen are withheld: J and 
 import hashlib
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from ledger.errors import (
 )
 from ledger.holder.excerpts import ChosenParts, find_parts, format_lines, read_run
 from ledger.holder.kept_ledger import LEDGER_LOST
+from ledger.holder.keychain import OPENED, key_records, names_enrolment
 from ledger.holder.prover import Prover, checkpoint_of
 from ledger.holder.readme import format_readme
 from ledger.holder.records import StoredRecord
@@ -52,13 +53,14 @@ class Choice:
     """What to disclose: claim names (``all``, or groups of ``GROUPS``), files of folders by path.
 
     ``carriers``: put the bytes of the disclosed carriers in the bundle too. ``parts``: pieces, from
-    0, of the one chosen record's file.
+    0, of the one chosen record's file. ``keys``: the key chain too, which shows whose keys signed.
     """
 
     claims: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     carriers: bool = False
     parts: tuple[range, ...] = ()
+    keys: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,9 @@ class Bundler:
             raise MalformedError(f"parts are of one record, not of {len(chosen)}", hint=hint)
         records = self._chain(chosen, only)
         check_one_ledger(records, chosen, self._ledger.origin)
-        numbers = {record.number for record in chosen}
+        choices = {record.number: choice for record in chosen}
+        if choice.keys:
+            records += self._choose_keys(records, choices)
         plan = Plan(Bundle({}, {}), self._sources, [])
         self._check_names(chosen, choice)
         self._check_files(chosen, choice)
@@ -122,9 +126,9 @@ class Bundler:
         for record in records:
             if record.index is None:
                 hint = "`tally sync` sends it; then bundle again"
-                raise ConflictError(f"record {record.number} is not in the ledger yet", hint=hint)
-            if record.number in numbers:
-                self._open(record, choice, plan)
+                raise ConflictError(f"record {record.name} is not in the ledger yet", hint=hint)
+            if record.number in choices:
+                self._open(record, choices[record.number], plan)
             else:
                 self._write_record(record, ["link"])
                 plan.withheld.append(record.number)
@@ -143,6 +147,17 @@ class Bundler:
         last = max(record.seq for record in chosen)
         first = min(record.seq for record in chosen) if only else 1
         return [*self._vault.records.of_chain(chosen[0].chain, first, last)]
+
+    def _choose_keys(
+        self, records: Sequence[StoredRecord], choices: dict[int, Choice]
+    ) -> list[StoredRecord]:
+        """The records of the key chain; in ``choices`` what shows that both name each other."""
+        for record in filter(names_enrolment, records):
+            chosen = choices.get(record.number, Choice())
+            choices[record.number] = replace(chosen, claims=(*chosen.claims, "refs"))
+        added = key_records(self._vault, records, self._ledger.origin)
+        choices |= {one.number: Choice(OPENED) for one in added}
+        return added
 
     def _check_names(self, chosen: Sequence[StoredRecord], choice: Choice) -> None:
         have = {name for record in chosen for name in claim_names(parse_sdjwt(record.sdjwt))}

@@ -5,17 +5,26 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, generate_private_key
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 
 from ledger.doors.keys import (
+    KEY_TYPES,
+    generate_key,
     load_identity,
     load_ledger_keys,
     load_signing_key,
     make_identity,
     make_ledger_keys,
     make_signing_key,
+    public_pem,
 )
 from ledger.errors import ConflictError, MalformedError, NotFoundError
+from ledger.record.sdjwt import public_jwk
 
 MAKERS = [make_ledger_keys, make_signing_key, make_identity]
 LOADERS = [load_ledger_keys, load_signing_key, load_identity]
@@ -85,3 +94,10 @@ def test_message_about_a_key_holds_nothing_of_it(tmp_path: Path) -> None:
     with pytest.raises(MalformedError, match="damaged age identity") as caught:
         load_identity(tmp_path / "identity")
     assert text[20:40] not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", KEY_TYPES)
+def test_a_public_key_as_pem_is_that_of_the_private_one(kind: str) -> None:
+    key = generate_key(kind)
+    form = Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
+    assert public_pem(public_jwk(key)).encode() == key.public_key().public_bytes(*form)
