@@ -39,8 +39,8 @@ ORDER: Mapping[str, str] = {
     "ledger/doors": ("drives hashing files sqlite keys keyring http foreign carrier pieces client"),
     "ledger/operator": (
         "store/protocol store/memory store/sqlite"
-        " guard backup repeats sequencer second_reader attempts tsa devtsa devserver stamper sources"
-        " capture closed local faults audit_tree audit_rows audit"
+        " guard backup repeats sequencer second_reader attempts tsa devtsa devserver stamper"
+        " sources capture closed local faults audit_tree audit_rows audit"
     ),
     "ledger/holder": (
         "config schema lock keys records captures prover receipts kept_ledger search said manifests"
