@@ -14,6 +14,7 @@ from ledger.doors import keys as doors
 from ledger.proof.trust import parse_trust
 from ledger.record.sdjwt import public_jwk, thumbprint
 from tests.cli.conftest import Tally
+from tests.keyring_in_memory import in_memory
 from tests.sealing import seal_cheaply
 
 
@@ -147,3 +148,23 @@ def test_after_a_succession_the_new_keys_are_shown_whole(tally: Tally, folder: P
         tally.json("bundle", record, "--with-keys", "-o", name)
         codes = {one["code"] for one in verdict(tally, name, author)}
         assert codes == {"enrolled", "named", "no-revocation"}
+
+
+def test_a_passphrase_in_the_keyring_opens_the_keys_and_nobody_is_asked(
+    tally: Tally, word: Path, folder: Path
+) -> None:
+    keyring = pytest.importorskip("keyring", reason="the dev lock has it")
+    before = keyring.get_keyring()
+    try:
+        keyring.set_keyring(in_memory())
+        sealed = tally.json("key", "protect", "--keyring", "--passphrase-file", word)
+        assert sealed == {"protected": True, "changed": False, "keyring": True}
+        assert tally("anchor", folder).code == 0
+        # Changed elsewhere only: what the keyring has is asked for no more.
+        other = write(tally.work / "other", "other")
+        assert tally("key", "protect", "--new-passphrase-file", other).code == 0
+        (folder / "a.txt").write_bytes(b"another\n")
+        assert tally("anchor", folder).code == 3
+        assert tally("sync", "--passphrase-file", other).code == 0
+    finally:
+        keyring.set_keyring(before)
