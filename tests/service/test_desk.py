@@ -474,7 +474,9 @@ def test_a_port_in_use_is_an_error_with_a_hint(served: int, folder: Path) -> Non
 
 
 PROGRAM = """
+import signal
 import service.desk
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 def check(*_): raise AssertionError
 service.desk.serve_desk(
     check, open_browser=False, limit_bytes=9, announce=lambda url: print(url, flush=True))
@@ -499,7 +501,10 @@ def test_the_desk_announces_its_address_and_ends_at_ctrl_c_without_a_trace(
         assert found, url
         status, _ = ask(int(found[1]), "GET", found[2])
         running.send_signal(signal.SIGINT)
-        out, err = running.communicate(timeout=20)
+        try:
+            out, err = running.communicate(timeout=20)
+        finally:
+            running.kill()  # if it has not ended: leaving the block waits for it
     assert status == 200
     assert (out, err, running.returncode) == ("", "", 0)
     assert list(tmp_path.iterdir()) == []
