@@ -199,7 +199,9 @@ def change_field(bundle: Bundle, target: Target, dice: Dice) -> Mutation:
     path = renamed(target.path, changed)
     files: dict[str, bytes | None] = {target.path: None, path: changed}
     name = f"{target.field.name}/{target.operation}"
-    return Mutation(name, CATCHES[kind], target.path, at, files)
+    # A record that ends before a disclosure is whole, and shows less: what needed it tells.
+    withheld = ("carrier", "manifest") if kind == "record" and target.operation == "cut" else ()
+    return Mutation(name, (*CATCHES[kind], *withheld), target.path, at, files)
 
 
 def sample_fields(bundle: Bundle, count: int, dice: Dice) -> Iterator[Mutation]:

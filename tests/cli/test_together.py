@@ -30,11 +30,11 @@ def test_ten_processes_make_one_chain_without_gap_or_repeat(tally: Tally) -> Non
     rows = tally.json("log")["records"]
     count = PROCESSES * FILES + 1
     assert [row["seq"] for row in rows] == list(range(1, count + 1))
-    # Entry 0 is the vault's first cover.
-    assert sorted(row["index"] for row in rows) == list(range(1, count + 1))
+    # Entry 0 is the vault's first cover, entry 1 the enrolment of the notebook's key.
+    assert sorted(row["index"] for row in rows) == list(range(2, count + 2))
     paths = sorted(row["path"] for row in rows)
     assert paths == sorted(str(tally.work / name) for name in [*every, "shared"])
     assert all(row["receipt"] for row in rows)
-    assert tally.json("status")["entries"] == count + 1
+    assert tally.json("status")["entries"] == count + 2
     tally.json("bundle", "-o", "x.zip", "--notebook", "notebook")
     verdict(tally, "x.zip")

@@ -59,7 +59,8 @@ def guard_files(home: Path) -> dict[int, bytes]:
     """What the guard has, by size."""
     found: list[tuple[int, bytes]] = []
     for path in (home / "state" / "guards").glob("*.sqlite"):
-        found += rows(path, "SELECT size, file FROM signed")
+        with suppress(sqlite3.DatabaseError):  # a damaged guard signs nothing
+            found += rows(path, "SELECT size, file FROM signed")
     return dict(found)
 
 
