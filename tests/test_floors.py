@@ -36,7 +36,9 @@ ORDER: Mapping[str, str] = {
         " stamps appraise bounds keyed verify"
         " token_fields fields mutations rearranged forgeries not_evidence attack"
     ),
-    "ledger/doors": ("drives hashing files sqlite keys keyring http foreign carrier pieces client"),
+    "ledger/doors": (
+        "zip_layout drives hashing files sqlite keys keyring http foreign carrier pieces client"
+    ),
     "ledger/operator": (
         "store/protocol store/memory store/sqlite"
         " guard backup repeats sequencer second_reader attempts tsa devtsa devserver stamper"

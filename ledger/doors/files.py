@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from ledger.doors.hashing import Sm3
+from ledger.doors.zip_layout import check_layout
 from ledger.errors import ConflictError, MalformedError, NotFoundError, UnavailableError
 from ledger.proof.bundle import (
     INDEX,
@@ -210,7 +211,9 @@ def read_bundle(path: Path) -> Bundle:
         if not stat.S_ISREG(mode):
             raise _no_bundle(path, "it is no plain file")
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
-            return _read_zip(archive, path.stat().st_size)
+            size_bytes = file.seek(0, os.SEEK_END)
+            check_layout(file, archive, size_bytes)
+            return _read_zip(archive, size_bytes)
     except (zipfile.BadZipFile, NotImplementedError, EOFError, zipfile.LargeZipFile) as error:
         raise _no_bundle(path, str(error)) from error
     except (ValueError, RuntimeError, zlib.error) as error:

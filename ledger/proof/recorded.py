@@ -7,6 +7,7 @@ two halves is checked on its own; the Merkle leaf is then made from the recomput
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from unicodedata import normalize
 
 from ledger.errors import LedgerError, MalformedError, VerificationError
 from ledger.proof.bundle import Bundle, Digest, Index
@@ -118,6 +119,8 @@ def _check_manifest(
     try:
         lines = parse_shown_lines(bundle.files[path])
         files = tuple((line.index, check_line(line, bytes.fromhex(root), count)) for line in lines)
+        if len({normalize("NFC", file.path) for _, file in files}) != len(files):
+            raise VerificationError("two lines have one path, or paths that are one under NFC")
     except LedgerError as error:
         return (), [_refuted("manifest", "refuted", path, error, name)]
     values_shown: dict[str, str | int] = {"path": path, "shown": len(files), "count": count}

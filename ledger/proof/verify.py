@@ -170,8 +170,10 @@ def _check(bundle: Bundle, index: Index, trust: Trust, carriers: Mapping[str, Di
         done.bounds[one.name] = make_bounds(over, below, trust.k)
         if place is not None:
             done.included[one.name] = place
-            authentic = bool(done.bounds[one.name].own_upper or vouched & set(sizes))
-            done.findings.append(_inclusion(one, place, checkpoints, authentic, trust.k))
+            backed = vouched & set(sizes)
+            if done.bounds[one.name].own_upper:
+                backed |= {time.size for time in over if time.size is not None}
+            done.findings.append(_inclusion(one, place, checkpoints, backed, trust.k))
     under = {one.name: _sizes(done.included.get(one.name)) for one in done.seen}
     done.findings += check_cosignatures(bundle, trust, checkpoints, under)
     chains, found = read_chains(done.seen, len(index.records))
@@ -293,14 +295,17 @@ def _inclusion(
     one: SeenRecord,
     place: Included,
     checkpoints: Mapping[int, SeenCheckpoint],
-    authentic: bool,
+    backed: Collection[int],
     k: int,
 ) -> Finding:
-    """A proof that fits shows nothing while nobody vouches for the checkpoint it leads to."""
-    if not authentic:
+    """A proof that fits shows nothing while nobody vouches for the checkpoint it leads to.
+
+    ``backed``: sizes of those that somebody vouches for.
+    """
+    if not backed:
         values: dict[str, str | int] = {"index": place.index, "k": k}
         return Finding("inclusion", Outcome.UNCHECKED, "not-authenticated", values, one.name)
-    checkpoint = checkpoints[place.sizes[0]].checkpoint
+    checkpoint = checkpoints[min(backed)].checkpoint
     values = {
         "index": place.index,
         "size": checkpoint.size,

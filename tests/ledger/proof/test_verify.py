@@ -6,8 +6,16 @@ import pytest
 
 from ledger.proof.bundle import INDEX, Bundle, Digest, make_index, parse_index
 from ledger.proof.trust import Trust
-from ledger.proof.verdict import STEPS, Finding, Outcome, headline
+from ledger.proof.verdict import STEPS, Finding, Outcome, headline, say
 from ledger.proof.verify import REQUIRED, verify
+from ledger.record.manifest import (
+    FileEntry,
+    ShownLine,
+    format_shown_lines,
+    lines_root,
+    make_lines,
+    prove_line,
+)
 from ledger.tlog.policy import parse_policy
 from tests.ledger.proof.conftest import FILES
 from tests.ledger.proof.test_trust import LOG, _witness_key
@@ -395,3 +403,23 @@ def test_a_record_with_no_open_claim_at_all_is_still_judged() -> None:
 def test_a_finding_of_no_step_is_a_mistake_of_ours() -> None:
     with pytest.raises(ValueError, match="unknown step"):
         Finding("nonsense", Outcome.PROVEN, "x")
+
+
+@pytest.mark.parametrize("names", [("a.txt", "a.txt"), ("\u00e9.txt", "e\u0301.txt")])
+def test_two_shown_lines_of_one_path_are_refuted(names: tuple[str, str]) -> None:
+    world = World()
+    entries = [FileEntry(name, 1, bytes(32), 0) for name in names]
+    lines = [line for entry in entries for line in make_lines([entry], world.dice.randbytes)]
+    root, count = lines_root(lines)
+    made = world.record(carrier={"manifest": {"root": root.hex(), "count": count}})
+    world.stamp()
+    bundle = world.bundle({0: ["carrier.manifest"]})
+
+    def showing(*indexes: int) -> Bundle:
+        shown = [ShownLine(n, lines[n], prove_line(lines, n).path) for n in indexes]
+        return rebuilt(bundle, {f"manifests/{made.name}.lines": format_shown_lines(shown)})
+
+    assert codes(judge(showing(0)), "manifest") == ["lines"]
+    verdict = judge(showing(0, 1))
+    assert codes(verdict, "manifest") == ["refuted"]
+    assert "one path" in say(of_step(verdict, "manifest")[0])

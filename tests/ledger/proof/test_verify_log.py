@@ -469,3 +469,17 @@ def test_a_gap_where_a_listed_record_is_missing_is_unchecked(bundle: Bundle) -> 
     verdict = judge(Bundle(files, bundle.carriers))
     assert [(f.code, f.outcome) for f in of_step(verdict, "chain")] == [("gap", Outcome.UNCHECKED)]
     assert verdict.exit_code == 3
+
+
+def test_the_size_told_is_of_a_checkpoint_that_somebody_vouches_for() -> None:
+    world = World()
+    world.record()
+    world.publish()
+    world.append()
+    world.stamp()
+    verdict = judge(world.bundle(sizes=(1, 2)))
+    [finding] = of_step(verdict, "inclusion")
+    assert (finding.code, finding.values["size"]) == ("proven", 2)
+    trusting_one = replace(TRUST, policy=trusting(world.keys))
+    [finding] = of_step(judge(world.bundle(sizes=(1, 2)), trusting_one), "inclusion")
+    assert finding.values["size"] == 1
