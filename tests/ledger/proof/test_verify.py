@@ -8,14 +8,8 @@ from ledger.proof.bundle import INDEX, Bundle, Digest, make_index, parse_index
 from ledger.proof.trust import Trust
 from ledger.proof.verdict import STEPS, Finding, Outcome, headline, say
 from ledger.proof.verify import REQUIRED, verify
-from ledger.record.manifest import (
-    FileEntry,
-    ShownLine,
-    format_shown_lines,
-    lines_root,
-    make_lines,
-    prove_line,
-)
+from ledger.record.manifest import FileEntry, format_shown_lines, make_lines
+from ledger.record.shown import ShownLine, lines_root, prove_line
 from ledger.tlog.policy import parse_policy
 from tests.ledger.proof.conftest import FILES
 from tests.ledger.proof.test_trust import LOG, _witness_key
