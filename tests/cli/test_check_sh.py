@@ -115,6 +115,7 @@ FORGERIES: dict[str, tuple[str, Callable[[Path], None], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORGERIES)
 def test_a_forgery_is_seen_where_it_was_made(opened: Path, name: str) -> None:
     pattern, change, word = FORGERIES[name]

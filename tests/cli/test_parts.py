@@ -315,6 +315,7 @@ def test_changed_and_unkept_files_have_no_bytes_to_show(tally: Tally) -> None:
     assert tally("bundle", "1", "--part", "2", "--dry-run").code == 0
 
 
+@pytest.mark.slow
 def test_the_shell_script_reads_the_same_pieces(tally: Tally, table: Path) -> None:
     if shutil.which("openssl") is None:
         pytest.skip("no openssl")

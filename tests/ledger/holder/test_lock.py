@@ -235,6 +235,7 @@ def test_damage_is_told_in_words(folder: Path, tmp_path: Path) -> None:
         make_identity(folder / "keys" / "identity.txt", "word")
 
 
+@pytest.mark.slow
 def test_what_really_seals_costs_a_guess_its_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
