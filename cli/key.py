@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from cli.compose import close_with_command, now, vault_folder
+from cli.compose import close_with_command, now, open_tally, vault_folder
 from cli.output import (
     EXIT_DONE,
     UsageError,
@@ -162,6 +162,29 @@ def _write_private(vault: Vault, one: StoredKey, output: Path) -> None:
         passphrase = passphrase_of(vault.folder)()
     passphrase = passphrase or given_passphrase() or new_passphrase()
     write_durably(output, keys.seal_key(vault.keys.load(one), passphrase))
+
+
+@key.command()
+@click.argument("thumbprint", metavar="KEY")
+@vault_option
+@json_option
+def revoke(thumbprint: str, vault: str | None, as_json: bool) -> int:
+    """End the KEY of a notebook, which goes on with a new one.
+
+    What it signed before stands, as far as that is shown to be before. `tally sync` has the
+    revocation stamped: until then it bounds nothing.
+    """
+    tally = open_tally(vault_folder(vault), writing=True)
+    one = tally.vault.keys.find(thumbprint)
+    record = tally.anchorer.signer.revoke(one)
+    # If we die from here on, the next command that sends does it.
+    tally.anchorer.send()
+    if as_json:
+        print_json({"revoked": one.thumbprint, "record": record.name})
+    else:
+        result(f"revoked  {one.thumbprint} in record {record.name}")
+        hint("tally sync")
+    return EXIT_DONE
 
 
 @key.command()

@@ -29,7 +29,7 @@ FAMILIES = {
     "attack": ("cli.attack", "Change a bundle in 200 ways and show what catches each."),
     "timestamp": ("cli.timestamp", "Check or show one RFC 3161 token by itself."),
     "trust": ("cli.trust", "What a trust file accepts, and whether that is wise."),
-    "key": ("cli.key", "The keys that sign: list, new, export; their passphrase."),
+    "key": ("cli.key", "The keys that sign: list, new, export, revoke; their passphrase."),
     "vault": ("cli.keep", "Keep it whole: check, backup, restore, recovery keys, successor."),
     "ledger": ("cli.ledger", "The ledger as its operator sees it: audit all of it."),
     "tsa": ("cli.tsa", "The authorities asked for stamps: list, add, remove, test, serve."),

@@ -137,6 +137,32 @@ def test_a_bundle_with_the_key_chain_shows_by_whom_the_key_was_enrolled(
     assert [one["code"] for one in verdict(tally, "y.zip", author)] == ["unknown"]
 
 
+def test_a_revoked_key_signs_no_more_and_what_it_signed_before_is_not_refuted(
+    tally: Tally, folder: Path
+) -> None:
+    author = tally("key", "export", "--trust", "a").out
+    tally.json("anchor", folder)
+    (person, first) = listed(tally)
+    assert tally("key", "revoke", person["thumbprint"]).code == 3
+    ran = tally("key", "revoke", first["thumbprint"])
+    assert ran.out == f"revoked  {first['thumbprint']} in record k2\n"
+    assert tally("key", "revoke", first["thumbprint"]).code == 3
+    assert tally("sync").code == 0
+    assert "REVOKED in k2" in tally("key", "list").out
+    (folder / "a.txt").write_bytes(b"another\n")
+    assert tally("anchor", folder).code == 0
+    assert [one["enrolled_in"] for one in listed(tally)] == [None, "k1", "k3"]
+    tally.json("bundle", "2", "--with-keys", "-o", "x.zip")
+    trust = (tally.vault / "development-trust.toml").read_text("utf-8") + author
+    write(tally.work / "trust.toml", trust)
+    said = tally("verify", "x.zip", "--trust", "trust.toml", "--json").json["findings"]
+    codes = {one["code"] for one in said if one["step"] == "key"}
+    assert {"named", "enrolled", "no-revocation"} <= codes
+    # Stamps of one second bound nothing between them: which of the two is the clock's to say.
+    assert codes & {"before-revocation", "not-before-revocation"}
+    assert "after-revocation" not in codes
+
+
 def test_after_a_succession_the_new_keys_are_shown_whole(tally: Tally, folder: Path) -> None:
     author = tally("key", "export", "--trust", "a").out
     tally.json("anchor", folder)
