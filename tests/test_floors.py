@@ -41,8 +41,9 @@ ORDER: Mapping[str, str] = {
     ),
     "ledger/operator": (
         "store/protocol store/memory store/sqlite"
-        " guard backup repeats sequencer second_reader attempts tsa devtsa devserver stamper"
-        " sources capture closed local faults audit_tree audit_rows audit"
+        " guard backup repeats sequencer second_reader attempts grant access"
+        " tsa devtsa devserver stamper sources capture closed local faults"
+        " audit_tree audit_rows audit"
     ),
     "ledger/holder": (
         "config schema lock keys records captures prover receipts kept_ledger search said manifests"
