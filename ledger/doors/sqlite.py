@@ -7,14 +7,14 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from sqlite_utils import Database
 
 from ledger.doors.drives import refuse_network_drive
 from ledger.doors.files import make_folder
-from ledger.errors import NotFoundError, UnavailableError
+from ledger.errors import MalformedError, NotFoundError, UnavailableError
 
 BUSY_SECONDS = 30
 """How long one process waits for another's turn before it gives up (exit 3)."""
@@ -82,6 +82,47 @@ def transaction(database: Database) -> Iterator[None]:
         raise
     except sqlite3.DatabaseError as error:
         raise UnavailableError(f"the database did not take it: {error}") from error
+
+
+def schema_version(database: Database) -> int:
+    """The version a database says it is of; 0 if it was never made. ``sqlite3.Error``."""
+    return int(database.conn.execute("PRAGMA user_version").fetchone()[0])
+
+
+def make_schema(database: Database, statements: Iterable[str], *, version: int, name: str) -> None:
+    """Make an empty ``database`` one of ``version``, in one transaction; leave one that is it.
+
+    ``name``: what a message calls it. MalformedError if it is of another kind or version.
+    """
+    if schema_version(database) == version:
+        return
+    with transaction(database):
+        found = schema_version(database)  # another process may have been first
+        tables = database.conn.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+        if found == 0 and tables == 0:
+            for statement in statements:
+                database.conn.execute(statement)
+            database.conn.execute(f"PRAGMA user_version = {version}")
+        elif found != version:
+            raise MalformedError(f"{name} has schema {found}, want {version}")
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """Copy the database ``source`` as it is at one moment, while others write it, to ``target``.
+
+    The copy is one file, readable by its owner alone, with no journal beside it. UnavailableError.
+    """
+    try:
+        target.touch(mode=0o600)
+        place = f"{source.absolute().as_uri()}?mode=ro"
+        with (
+            contextlib.closing(sqlite3.connect(place, uri=True)) as connection,
+            contextlib.closing(sqlite3.connect(target)) as copy,
+        ):
+            connection.backup(copy)
+            copy.execute("PRAGMA journal_mode=DELETE")
+    except (sqlite3.Error, OSError) as error:
+        raise UnavailableError(f"cannot copy {source}: {error}") from error
 
 
 @contextlib.contextmanager

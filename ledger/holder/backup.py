@@ -12,9 +12,7 @@ else it names. So whatever a restored vault speaks of is there.
 import hashlib
 import re
 import secrets
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -29,6 +27,7 @@ from ledger.doors.files import (
     unavailable,
     write_durably,
 )
+from ledger.doors.sqlite import copy_database
 from ledger.errors import ConflictError, MalformedError, NotFoundError, UnavailableError
 from ledger.holder.snapshot import (
     MAX_SNAPSHOT_BYTES,
@@ -245,18 +244,8 @@ class _Saver:
         copy = self._content / f"draft-{secrets.token_hex(8)}.sqlite"
         try:
             make_folder(self._content)
-            copy.touch(mode=0o600)
-            place = (self._vault / path).absolute().as_uri()
-            with (
-                closing(sqlite3.connect(f"{place}?mode=ro", uri=True)) as source,
-                closing(sqlite3.connect(copy)) as target,
-            ):
-                source.backup(target)
-                # One file, with no journal beside it.
-                target.execute("PRAGMA journal_mode=DELETE")
+            copy_database(self._vault / path, copy)
             self._put(path, read_blocks(copy))
-        except (sqlite3.Error, OSError) as error:
-            raise UnavailableError(f"cannot back up {path}: {error}") from error
         finally:
             copy.unlink(missing_ok=True)
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from sqlite_utils import Database
 
-from ledger.doors.sqlite import transaction
+from ledger.doors.sqlite import schema_version, transaction
 from ledger.errors import MalformedError, UnavailableError
 
 _RECORDS = (
@@ -105,7 +105,7 @@ def migrate(database: Database, *, create: bool) -> None:
     If we die at any point, the next opening goes on with the first migration that is not in.
     MalformedError for a database that is no vault's, or one of a newer version.
     """
-    version = _version(database)
+    version = schema_version(database)
     if version > len(MIGRATIONS):
         text = f"vault has schema {version}, want at most {len(MIGRATIONS)}"
         raise MalformedError(text, hint="a newer version of the tool made it: use that one")
@@ -114,15 +114,11 @@ def migrate(database: Database, *, create: bool) -> None:
     while version < len(MIGRATIONS):
         with transaction(database):
             # Another process may have been first.
-            version = _version(database)
+            version = schema_version(database)
             for statement in MIGRATIONS[version] if version < len(MIGRATIONS) else ():
                 database.execute(statement)
             version = min(version + 1, len(MIGRATIONS))
             database.execute(f"PRAGMA user_version = {version}")
-
-
-def _version(database: Database) -> int:
-    return int(database.execute("PRAGMA user_version").fetchone()[0])
 
 
 @contextmanager

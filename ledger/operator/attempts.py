@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from ledger.doors.sqlite import open_database, transaction
+from ledger.doors.sqlite import make_schema, open_database, transaction
 from ledger.errors import MalformedError, NotFoundError, UnavailableError
 
 ANSWERED = "answered"
@@ -41,7 +41,6 @@ _SCHEMA = (
         tsa TEXT PRIMARY KEY, size INTEGER NOT NULL, started INTEGER NOT NULL,
         reason TEXT NOT NULL, text TEXT NOT NULL, failures INTEGER NOT NULL,
         again INTEGER NOT NULL, answered INTEGER) STRICT""",
-    f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -97,23 +96,13 @@ class Attempts:
         self._lock = threading.Lock()
         self._database = open_database(path)
         try:
-            self._make_schema()
+            with self._asking() as connection:
+                # A crash of the machine may lose the last attempts: see above.
+                connection.execute("PRAGMA synchronous=NORMAL").fetchall()
+                make_schema(self._database, _SCHEMA, version=SCHEMA_VERSION, name="attempts")
         except BaseException:
             self.close()
             raise
-
-    def _make_schema(self) -> None:
-        with self._asking() as connection:
-            # A crash of the machine may lose the last attempts: see above.
-            connection.execute("PRAGMA synchronous=NORMAL").fetchall()
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-            if version == 0 and tables == 0:
-                with transaction(self._database):
-                    for statement in _SCHEMA:
-                        connection.execute(statement)
-            elif version != SCHEMA_VERSION:
-                raise MalformedError(f"attempts have schema {version}, want {SCHEMA_VERSION}")
 
     def close(self) -> None:
         """Close the connection."""

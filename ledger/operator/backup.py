@@ -10,9 +10,7 @@ which the sequencer sees to; anywhere else the ledger is closed, and followed by
 """
 
 import hashlib
-import sqlite3
 from collections.abc import Collection
-from contextlib import closing
 from pathlib import Path
 
 from ledger.doors.files import (
@@ -23,7 +21,8 @@ from ledger.doors.files import (
     unavailable,
     write_durably,
 )
-from ledger.errors import ConflictError, MalformedError, UnavailableError, VerificationError
+from ledger.doors.sqlite import copy_database
+from ledger.errors import ConflictError, MalformedError, VerificationError
 from ledger.tlog.note import NoteKey, format_vkey
 
 STORE = "store.sqlite"
@@ -43,18 +42,9 @@ def back_up(store: Path, keys: Collection[NoteKey], target: Path) -> int:
         make_folder(target, mode=0o700)
         if any(target.iterdir()):
             raise ConflictError(f"{target} is not empty", hint="each backup has its own folder")
-        (target / STORE).touch(mode=0o600)
-        place = f"{store.absolute().as_uri()}?mode=ro"
-        with (
-            closing(sqlite3.connect(place, uri=True)) as source,
-            closing(sqlite3.connect(target / STORE)) as copy,
-        ):
-            source.backup(copy)
-            copy.execute("PRAGMA journal_mode=DELETE")  # one file, with no journal beside it
-    except sqlite3.Error as error:
-        raise UnavailableError(f"cannot back up {store}: {error}") from error
     except OSError as error:
         raise unavailable("back up to", target, error) from error
+    copy_database(store, target / STORE)
     vkeys = "".join(f"{format_vkey(key)}\n" for key in keys).encode("ascii")
     write_durably(target / VKEYS, vkeys)
     sums = [f"{_digest(target / name)}  {name}\n" for name in (STORE, VKEYS)]

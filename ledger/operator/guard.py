@@ -12,8 +12,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from ledger.doors.sqlite import open_database, transaction
-from ledger.errors import ConflictError, MalformedError, UnavailableError
+from ledger.doors.sqlite import make_schema, open_database, transaction
+from ledger.errors import ConflictError, UnavailableError
 
 SCHEMA_VERSION = 1
 
@@ -26,7 +26,6 @@ _SCHEMA = (
         BEGIN SELECT RAISE(ABORT, 'a signed file is never changed'); END""",
     """CREATE TRIGGER signed_delete BEFORE DELETE ON signed
         BEGIN SELECT RAISE(ABORT, 'a signed file is never deleted'); END""",
-    f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
 
 
@@ -41,23 +40,11 @@ class Guard:
         self._database = open_database(path, create=create)
         self._lock = threading.Lock()
         try:
-            self._make_schema()
+            with self._asking():
+                make_schema(self._database, _SCHEMA, version=SCHEMA_VERSION, name="guard")
         except BaseException:
             self.close()
             raise
-
-    def _make_schema(self) -> None:
-        with self._asking() as connection:
-            if _version(connection) == SCHEMA_VERSION:
-                return
-        with self._asking() as connection, transaction(self._database):
-            version = _version(connection)
-            tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-            if version == 0 and tables == 0:
-                for statement in _SCHEMA:
-                    connection.execute(statement)
-            elif version != SCHEMA_VERSION:
-                raise MalformedError(f"guard has schema {version}, want {SCHEMA_VERSION}")
 
     def close(self) -> None:
         """Close the connection. What was swapped in needs no closing to be durable."""
@@ -127,10 +114,6 @@ class Guard:
         # If we die before the transaction's commit returns, nothing was signed for the world:
         # the next start signs this size again. After it, only these bytes are ever published.
         return signed_file
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _file(connection: sqlite3.Connection, size: int) -> bytes | None:

@@ -21,10 +21,10 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ledger.doors.sqlite import open_database, transaction
-from ledger.errors import ConflictError, MalformedError, NotFoundError, UnavailableError
+from ledger.doors.sqlite import make_schema, open_database, transaction
+from ledger.errors import ConflictError, NotFoundError, UnavailableError
 from ledger.operator.store.protocol import Attachment, KeptRow, check_commit, check_range
-from ledger.tlog.merkle import EMPTY_ROOT, TreeHead
+from ledger.tlog.merkle import TreeHead
 from ledger.tlog.tile import MAX_LEVEL, Tile, format_entry_bundle, parse_entry_bundle
 
 SCHEMA_VERSION = 1
@@ -39,19 +39,23 @@ LOOKUP_ROWS = 1 << 16
 """Lookup rows filled in one transaction: sorted and many, each index page is written about once
 for ten rows; and another writer waits a fifth of a second for it at most."""
 
-_SCHEMA = """
-CREATE TABLE head (one INTEGER PRIMARY KEY CHECK (one = 1), size INTEGER NOT NULL,
-    root BLOB NOT NULL) STRICT;
-CREATE TABLE bundles (start INTEGER PRIMARY KEY, content BLOB NOT NULL) STRICT;
-CREATE TABLE tiles (place INTEGER PRIMARY KEY, content BLOB NOT NULL) STRICT;
-CREATE TABLE attachments (number INTEGER PRIMARY KEY, size INTEGER NOT NULL, kind TEXT NOT NULL,
-    name TEXT NOT NULL, digest BLOB NOT NULL, content BLOB NOT NULL,
-    UNIQUE (kind, size, name, digest)) STRICT;
-CREATE TABLE lookup (prefix INTEGER, position INTEGER, PRIMARY KEY (prefix, position))
-    STRICT, WITHOUT ROWID;
-CREATE TABLE looked_up (one INTEGER PRIMARY KEY CHECK (one = 1), size INTEGER NOT NULL) STRICT;
-INSERT INTO looked_up VALUES (1, 0);
-"""
+_SCHEMA = (
+    """CREATE TABLE head (one INTEGER PRIMARY KEY CHECK (one = 1), size INTEGER NOT NULL,
+        root BLOB NOT NULL) STRICT""",
+    # The root of no entries: SHA-256 of nothing.
+    """INSERT INTO head VALUES
+        (1, 0, x'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855')""",
+    "CREATE TABLE bundles (start INTEGER PRIMARY KEY, content BLOB NOT NULL) STRICT",
+    "CREATE TABLE tiles (place INTEGER PRIMARY KEY, content BLOB NOT NULL) STRICT",
+    """CREATE TABLE attachments (number INTEGER PRIMARY KEY, size INTEGER NOT NULL,
+        kind TEXT NOT NULL, name TEXT NOT NULL, digest BLOB NOT NULL, content BLOB NOT NULL,
+        UNIQUE (kind, size, name, digest)) STRICT""",
+    """CREATE TABLE lookup (prefix INTEGER, position INTEGER, PRIMARY KEY (prefix, position))
+        STRICT, WITHOUT ROWID""",
+    """CREATE TABLE looked_up (one INTEGER PRIMARY KEY CHECK (one = 1), size INTEGER NOT NULL)
+        STRICT""",
+    "INSERT INTO looked_up VALUES (1, 0)",
+)
 
 
 class SqliteStore:
@@ -68,25 +72,11 @@ class SqliteStore:
         self._write_lock = threading.Lock()
         self._read_lock = threading.Lock()
         try:
-            self._make_schema()
+            with _unavailable():
+                make_schema(self._database, _SCHEMA, version=SCHEMA_VERSION, name="store")
         except BaseException:
             self.close()
             raise
-
-    def _make_schema(self) -> None:
-        with self._reading() as connection:
-            if _version(connection) == SCHEMA_VERSION:
-                return
-        with self._writing() as connection:
-            version = _version(connection)
-            tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-            if version == 0 and tables == 0:
-                for statement in _SCHEMA.split(";"):
-                    connection.execute(statement)
-                connection.execute("INSERT INTO head VALUES (1, 0, ?)", (EMPTY_ROOT,))
-                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            elif version != SCHEMA_VERSION:
-                raise MalformedError(f"store has schema {version}, want {SCHEMA_VERSION}")
 
     def close(self) -> None:
         """Close both connections. What was committed needs no closing to be durable."""
@@ -315,10 +305,6 @@ def _unavailable() -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise UnavailableError(f"the store could not be asked: {error}") from error
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _place(tile: Tile) -> int:
