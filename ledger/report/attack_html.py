@@ -5,10 +5,9 @@ bundle says is escaped, and control and bidi characters are shown, not obeyed.
 """
 
 from collections.abc import Sequence
-from html import escape
 
 from ledger.proof.attack import Attempt
-from ledger.proof.verdict import Language, Outcome, format_lower, headline, safe, words
+from ledger.proof.verdict import Language, Outcome, format_lower, headline, words
 from ledger.report.attack import (
     Attacked,
     caught_by_step,
@@ -23,7 +22,7 @@ from ledger.report.attack import (
     text,
     told,
 )
-from ledger.report.style import POLICY, STYLE
+from ledger.report.style import escaped, format_page
 
 _SIGNS = {"caught": "✓", "free": "–", "slipped": "✗"}
 _SHADES = {"caught": "proven", "free": "quiet", "slipped": "refuted"}
@@ -32,15 +31,7 @@ _SHADES = {"caught": "proven", "free": "quiet", "slipped": "refuted"}
 def format_html(attacked: Attacked, language: Language) -> str:
     """The page, complete; UTF-8 when encoded. ``POLICY`` is its policy as a header would say it."""
     page = _Page(attacked, language)
-    tag = "zh-CN" if language == "zh" else "en"
-    return (
-        f'<!doctype html>\n<html lang="{tag}">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="referrer" content="no-referrer">\n'
-        f"<title>{page.word('title')}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
-        f"{page.body()}</main>\n</body>\n</html>\n"
-    )
+    return format_page(page.word("title"), page.body(), language)
 
 
 class _Page:
@@ -50,7 +41,7 @@ class _Page:
         self.attacked, self.language = attacked, language
 
     def word(self, key: str) -> str:
-        return _text(text(key, self.language))
+        return escaped(text(key, self.language))
 
     def body(self) -> str:
         return f"{self.top()}{self.counts()}{self.changes()}{self.free()}{self.colophon()}"
@@ -59,7 +50,7 @@ class _Page:
         verdict = self.attacked.verdict
         doubtful = self.attacked.slipped
         shade = Outcome.REFUTED if doubtful else Outcome.UNCHECKED if verdict.development else None
-        said = _text(summary(self.attacked, self.language))
+        said = escaped(summary(self.attacked, self.language))
         notice = f'<p class="notice" role="note"><strong>{self.word("development")}</strong></p>\n'
         return (
             f"<h1>{self.word('title')}</h1>\n"
@@ -67,7 +58,7 @@ class _Page:
             f"{notice if verdict.development else ''}"
             f"<p>{self.word('about')}</p>\n"
             f"<dl><dt>{self.word('bundle-says')}</dt>"
-            f"<dd>{_text(headline(verdict, self.language))}</dd></dl>\n"
+            f"<dd>{escaped(headline(verdict, self.language))}</dd></dl>\n"
         )
 
     def counts(self) -> str:
@@ -79,7 +70,7 @@ class _Page:
         return self.table("by-step", ("step", "count"), rows)
 
     def step(self, step: str) -> str:
-        return _text(words()["steps"][step]["label"][self.language])
+        return escaped(words()["steps"][step]["label"][self.language])
 
     def changes(self) -> str:
         names = ("number", "change", "outcome", "caught")
@@ -89,26 +80,26 @@ class _Page:
 
     def row(self, number: int, tried: Sequence[Attempt]) -> str:
         one, outcome = telling(tried), outcome_of(tried)
-        where = f"<code>{_text(place(one.mutation, self.language))}</code>"
-        change = f"{_text(describe(one.mutation, self.language))}<br>{where}"
+        where = f"<code>{escaped(place(one.mutation, self.language))}</code>"
+        change = f"{escaped(describe(one.mutation, self.language))}<br>{where}"
         return (
             f'<tr><td class="outcome">{number}</td>'
             f'<td class="long" data-label="{self.word("columns.change")}">{change}</td>'
             f'<td class="outcome {_SHADES[outcome]}">{_SIGNS[outcome]} {self.word(outcome)}</td>'
             f'<td class="long" data-label="{self.word("columns.caught")}">'
-            f"{_text(told(one, self.language))}</td></tr>\n"
+            f"{escaped(told(one, self.language))}</td></tr>\n"
         )
 
     def free(self) -> str:
         rows = "".join(
             f"<tr>{self.cell('column-where', '<br>'.join(map(self.field, names)))}"
-            f"{self.cell('column-reason', _text(reason(key, self.language)))}</tr>\n"
+            f"{self.cell('column-reason', escaped(reason(key, self.language)))}</tr>\n"
             for key, names in reasons()
         )
         return self.table("not-evidence", ("column-where", "column-reason"), rows)
 
     def field(self, name: str) -> str:
-        return _text(describe_field(name, self.language))
+        return escaped(describe_field(name, self.language))
 
     def colophon(self) -> str:
         verdict = self.attacked.verdict
@@ -120,7 +111,8 @@ class _Page:
             (text("seed", self.language), str(self.attacked.seed)),
         )
         pairs = "".join(
-            f"<dt>{_text(name)}</dt><dd><code>{_text(value)}</code></dd>\n" for name, value in rows
+            f"<dt>{escaped(name)}</dt><dd><code>{escaped(value)}</code></dd>\n"
+            for name, value in rows
         )
         return f'<dl class="colophon">{pairs}</dl>\n'
 
@@ -133,7 +125,3 @@ class _Page:
 
     def cell(self, key: str, value: str) -> str:
         return f'<td data-label="{self.word(key)}">{value}</td>'
-
-
-def _text(value: str) -> str:
-    return escape(safe(value))

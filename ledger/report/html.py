@@ -7,7 +7,6 @@ The page states what was checked; it concludes nothing about law.
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
-from html import escape
 from itertools import groupby
 
 from ledger.proof.verdict import (
@@ -21,11 +20,10 @@ from ledger.proof.verdict import (
     format_upper,
     headline,
     meaning,
-    safe,
     say,
     words,
 )
-from ledger.report.style import POLICY, STYLE
+from ledger.report.style import escaped, format_page
 from ledger.report.timeline import draw_timeline, term
 
 _SIGNS = {Outcome.PROVEN: "✓", Outcome.REFUTED: "✗", Outcome.UNCHECKED: "?"}
@@ -89,15 +87,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
 def format_html(verdict: Verdict, language: Language) -> str:
     """The page, complete; UTF-8 when encoded. ``POLICY`` is its policy as a header would say it."""
     page = _Page(verdict, language)
-    tag = "zh-CN" if language == "zh" else "en"
-    return (
-        f'<!doctype html>\n<html lang="{tag}">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="referrer" content="no-referrer">\n'
-        f"<title>{page.word('title')}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
-        f"{''.join(part for part in page.parts())}</main>\n</body>\n</html>\n"
-    )
+    return format_page(page.word("title"), "".join(page.parts()), language)
 
 
 class _Page:
@@ -109,7 +99,7 @@ class _Page:
         self.numbers = {record.name: n for n, record in enumerate(verdict.records, 1)}
 
     def word(self, key: str) -> str:
-        return _text(_WORDS[key][self.language == "zh"])
+        return escaped(_WORDS[key][self.language == "zh"])
 
     def parts(self) -> Iterator[str]:
         outcome = self.verdict.outcome
@@ -119,7 +109,7 @@ class _Page:
         yield f"<h1>{self.word('title')}</h1>\n"
         yield (
             f'<p class="headline {shade.value}">{_SIGNS[outcome]} '
-            f"{_text(headline(self.verdict, self.language))}</p>\n"
+            f"{escaped(headline(self.verdict, self.language))}</p>\n"
         )
         if any(token.development for token in self.verdict.tokens):
             yield (
@@ -181,18 +171,18 @@ class _Page:
             proves, does_not_prove = meaning(found[0], self.language)
             label = words()["steps"][step]["label"][self.language]
             bodies.append(
-                f'<tbody><tr class="step"><th colspan="3" scope="rowgroup">{_text(label)}'
-                f" <code>{step}</code><p>{self.word('proves')}{_text(proves)}<br>"
-                f"{self.word('does-not-prove')}{_text(does_not_prove)}</p></th></tr>\n"
+                f'<tbody><tr class="step"><th colspan="3" scope="rowgroup">{escaped(label)}'
+                f" <code>{step}</code><p>{self.word('proves')}{escaped(proves)}<br>"
+                f"{self.word('does-not-prove')}{escaped(does_not_prove)}</p></th></tr>\n"
                 f"{''.join(self.finding(one) for one in found)}</tbody>\n"
             )
         yield self.table("findings", ("outcome", "about", "finding"), "".join(bodies))
 
     def finding(self, finding: Finding) -> str:
-        outcome, said = finding.outcome, _text(say(finding, self.language))
+        outcome, said = finding.outcome, escaped(say(finding, self.language))
         label = words()["outcomes"][outcome.value][self.language]
         return (
-            f'<tr><td class="outcome {outcome.value}">{_SIGNS[outcome]} {_text(label)}</td>'
+            f'<tr><td class="outcome {outcome.value}">{_SIGNS[outcome]} {escaped(label)}</td>'
             f'<td class="record quiet">{self.about(finding)}</td>'
             f'<td class="long">{said}{self.doubt(finding)}</td></tr>\n'
         )
@@ -201,9 +191,9 @@ class _Page:
         """The record or the TSA a finding is about, by the number the page gives it."""
         if finding.record is not None:
             return self.word("record").format(
-                self.numbers.get(finding.record, _text(finding.record))
+                self.numbers.get(finding.record, escaped(finding.record))
             )
-        return "" if finding.tsa is None else _text(finding.tsa)
+        return "" if finding.tsa is None else escaped(finding.tsa)
 
     def doubt(self, finding: Finding) -> str:
         """What must stand at every proven time that a development TSA has part in."""
@@ -221,13 +211,13 @@ class _Page:
     def record(self, number: int, record: RecordBounds) -> str:
         kinds = [term("kind", record.kind, self.language)]
         kinds.append(term("stage", record.stage, self.language))
-        title = _text(record.title or "") if record.opened else self.word("withheld")
+        title = escaped(record.title or "") if record.opened else self.word("withheld")
         claim = "" if record.claimed_time is None else _time(format_lower(record.claimed_time))
-        name = f'<code class="time">{_text(record.name)}</code>'
+        name = f'<code class="time">{escaped(record.name)}</code>'
         index = "" if record.index is None else str(record.index)
         return (
             f'<tr><td class="outcome">{number}</td>{self.cell("name", title)}'
-            f"{self.cell('kind', _text(', '.join(kind for kind in kinds if kind)))}"
+            f"{self.cell('kind', escaped(', '.join(kind for kind in kinds if kind)))}"
             f"{self.cell('claimed', claim, 'quiet')}"
             f"{self.cell('no-earlier', self.lower(record.not_before))}"
             f"{self.cell('no-later', self.upper(record.not_after))}"
@@ -241,13 +231,13 @@ class _Page:
             yield self.table("tokens", columns, f"<tbody>{rows}</tbody>")
 
     def token(self, token: TokenReport) -> str:
-        name = _text(token.tsa) or self.word("unnamed")
+        name = escaped(token.tsa) or self.word("unnamed")
         doubt = f'<br><strong class="refuted">{self.word("development")}</strong>'
-        reason = "" if token.reason is None else f"<br>{_text(token.reason)}"
+        reason = "" if token.reason is None else f"<br>{escaped(token.reason)}"
         accuracy = f"± {token.accuracy / timedelta(seconds=1):g} s"
-        numbers = f"<code>{_text(token.serial)}</code><br><code>{_text(token.policy)}</code>"
+        numbers = f"<code>{escaped(token.serial)}</code><br><code>{escaped(token.policy)}</code>"
         return (
-            f"<tr>{self.cell('tsa', f'{name}<br><code>{_text(token.path)}</code>')}"
+            f"<tr>{self.cell('tsa', f'{name}<br><code>{escaped(token.path)}</code>')}"
             f"{self.cell('between', _between(token) + (doubt if token.development else ''))}"
             f"{self.cell('numbers', f'{numbers}<br>{accuracy}')}"
             f"{self.cell('openssl', self.yes(token.openssl_verifiable))}"
@@ -256,12 +246,12 @@ class _Page:
 
     def colophon(self) -> str:
         verdict = self.verdict
-        checked = f"{_time(format_lower(verdict.checked_at))} ({_text(verdict.clock)})"
+        checked = f"{_time(format_lower(verdict.checked_at))} ({escaped(verdict.clock)})"
         rows = [
             ("checked", checked),
-            ("tool", f"<code>{_text(verdict.tool)}</code>"),
-            ("trust", f"<code>{_text(verdict.trust_sha256)}</code>"),
-            ("bundle", f"<code>{_text(verdict.bundle_sha256)}</code>"),
+            ("tool", f"<code>{escaped(verdict.tool)}</code>"),
+            ("trust", f"<code>{escaped(verdict.trust_sha256)}</code>"),
+            ("bundle", f"<code>{escaped(verdict.bundle_sha256)}</code>"),
         ]
         return (
             f"<h2>{self.word('about-page')}</h2>\n"
@@ -281,7 +271,3 @@ def _between(token: TokenReport) -> str:
 
 def _time(displayed: str) -> str:
     return f'<span class="time">{displayed}</span>'
-
-
-def _text(text: str) -> str:
-    return escape(safe(text))

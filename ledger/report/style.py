@@ -1,11 +1,14 @@
-"""How the page of a verdict looks: one style sheet, and the policy that allows nothing else.
+"""How a printed page looks: one frame, one style sheet, and the policy that allows nothing else.
 
-The page is a document to print and to hand over: black on white, tables that break between rows,
+A page is a document to print and to hand over: black on white, tables that break between rows,
 outcomes told by a sign and a word and only then by colour, readable at 360 px.
 """
 
 from base64 import b64encode
 from hashlib import sha256
+from html import escape
+
+from ledger.proof.verdict import Language, safe
 
 STYLE = """
 :root { --ink: #17212b; --pale: #52606d; --line: #cfd6dd; --wash: #f4f6f8; color-scheme: light;
@@ -67,3 +70,24 @@ POLICY = (
     f" 'sha256-{b64encode(sha256(STYLE.encode()).digest()).decode()}'"
 )
 """Content-Security-Policy of the page: this one style sheet, and nothing from anywhere."""
+
+
+def format_page(title: str, body: str, language: Language) -> str:
+    """The page, complete, around escaped HTML; UTF-8 when encoded.
+
+    It needs nothing else: no scripts, no links, nothing fetched. ``POLICY`` is in it.
+    """
+    tag = "zh-CN" if language == "zh" else "en"
+    return (
+        f'<!doctype html>\n<html lang="{tag}">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="referrer" content="no-referrer">\n'
+        f"<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
+        f"{body}</main>\n</body>\n</html>\n"
+    )
+
+
+def escaped(text: str) -> str:
+    """``text`` as HTML shows it: nothing in it is markup, and no character of it is obeyed."""
+    return escape(safe(text))

@@ -6,13 +6,12 @@ token or a certificate says is escaped, and control and bidi characters are show
 
 import hashlib
 from collections.abc import Iterable
-from html import escape
 
 from ledger.errors import MalformedError
 from ledger.proof.appraise import Appraisal
-from ledger.proof.verdict import Language, Outcome, format_lower, format_upper, safe
+from ledger.proof.verdict import Language, Outcome, format_lower, format_upper
 from ledger.proof.verdict import words as verdict_words
-from ledger.report.style import POLICY, STYLE
+from ledger.report.style import escaped, format_page
 from ledger.report.timestamp import Source, fact, facts, headline, label, proves, say
 from ledger.timestamp.examine import Check
 from ledger.timestamp.material import describe
@@ -24,15 +23,7 @@ _SIGNS = {"proven": "✓", "refuted": "✗", "unchecked": "?"}
 def format_html(appraisal: Appraisal, source: Source, language: Language) -> str:
     """The page, complete; UTF-8 when encoded. ``POLICY`` is its policy as a header would say it."""
     page = _Page(appraisal, source, language)
-    tag = "zh-CN" if language == "zh" else "en"
-    return (
-        f'<!doctype html>\n<html lang="{tag}">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="referrer" content="no-referrer">\n'
-        f"<title>{page.word('title')}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
-        f"{page.body()}</main>\n</body>\n</html>\n"
-    )
+    return format_page(page.word("title"), page.body(), language)
 
 
 class _Page:
@@ -42,7 +33,7 @@ class _Page:
         self.appraisal, self.source, self.language = appraisal, source, language
 
     def word(self, key: str) -> str:
-        return _text(fact(key, self.language))
+        return escaped(fact(key, self.language))
 
     def body(self) -> str:
         parts = (self.top(), self.what(), self.checks(), self.certificates(), self.by_hand())
@@ -53,7 +44,7 @@ class _Page:
         # What a development TSA "proves" must not shine in the colour of what is proven.
         doubtful = self.appraisal.development and outcome is Outcome.PROVEN
         shade = Outcome.UNCHECKED if doubtful else outcome
-        said = _text(headline(self.appraisal, self.language))
+        said = escaped(headline(self.appraisal, self.language))
         notice = f"<strong>{self.word('development')}</strong>"
         return (
             f"<h1>{self.word('title')}</h1>\n"
@@ -67,7 +58,7 @@ class _Page:
 
     def what(self) -> str:
         rows = [
-            (_text(word), f"<code>{_text(value)}</code>")
+            (escaped(word), f"<code>{escaped(value)}</code>")
             for word, value in facts(self.appraisal.opened, self.language, self.appraisal)
             if word != "!"
         ]
@@ -77,7 +68,7 @@ class _Page:
             between = f"{format_lower(bounds[0])} – {format_upper(bounds[1])}"
             rows.append((self.word("between"), between))
         if self.source.against is not None:
-            rows.append((self.word("against"), f"<code>{_text(self.source.against)}</code>"))
+            rows.append((self.word("against"), f"<code>{escaped(self.source.against)}</code>"))
         return f"<h2>{self.word('what')}</h2>\n{_pairs(rows)}"
 
     def checks(self) -> str:
@@ -85,13 +76,13 @@ class _Page:
         return self.table("checks", ("outcome", "check", "finding"), rows)
 
     def check(self, check: Check) -> str:
-        outcome = _text(verdict_words()["outcomes"][check.outcome][self.language])
+        outcome = escaped(verdict_words()["outcomes"][check.outcome][self.language])
         return (
             f'<tr><td class="outcome {check.outcome}">{_SIGNS[check.outcome]} {outcome}</td>'
-            f'<td class="quiet">{_text(label(check, self.language))}<br>'
+            f'<td class="quiet">{escaped(label(check, self.language))}<br>'
             f"<code>{check.name}</code></td>"
-            f'<td class="long">{_text(say(check, self.language))}<br><span class="quiet">'
-            f"{self.word('proves')}{_text(proves(check, self.language))}</span></td></tr>\n"
+            f'<td class="long">{escaped(say(check, self.language))}<br><span class="quiet">'
+            f"{self.word('proves')}{escaped(proves(check, self.language))}</span></td></tr>\n"
         )
 
     def certificates(self) -> str:
@@ -114,7 +105,7 @@ class _Page:
         except MalformedError as error:
             return (
                 f'<tr><td class="outcome">{self.word(role)}</td>'
-                f'<td class="long">{self.word("unreadable")}: {_text(str(error))}</td>'
+                f'<td class="long">{self.word("unreadable")}: {escaped(str(error))}</td>'
                 f"<td></td><td></td><td>{digest}</td></tr>\n"
             )
         validity = (
@@ -123,9 +114,9 @@ class _Page:
         )
         return (
             f'<tr><td class="outcome">{self.word(role)}</td>'
-            f'<td class="long">{_text(said.subject)}<br><span class="quiet">'
-            f"{self.word('issuer')}: {_text(said.issuer)}</span></td>"
-            f"<td>{validity}</td><td>{_text(said.key)}<br>{_text(said.signature)}</td>"
+            f'<td class="long">{escaped(said.subject)}<br><span class="quiet">'
+            f"{self.word('issuer')}: {escaped(said.issuer)}</span></td>"
+            f"<td>{validity}</td><td>{escaped(said.key)}<br>{escaped(said.signature)}</td>"
             f"<td><code>{said.serial:x}</code><br>{digest}</td></tr>\n"
         )
 
@@ -136,16 +127,16 @@ class _Page:
         verifiable = openssl_verifiable(token)
         said = self.word("openssl-yes" if verifiable else "openssl-no")
         lines = self.source.commands if verifiable else ()
-        code = "<br>".join(f"<code>{_text(line)}</code>" for line in lines)
+        code = "<br>".join(f"<code>{escaped(line)}</code>" for line in lines)
         return f"<h2>{self.word('by-hand')}</h2>\n<p>openssl {said}</p>\n<p>{code}</p>\n"
 
     def colophon(self) -> str:
         source = self.source
         digest = hashlib.sha256(source.content).hexdigest()
         rows = [
-            (self.word("file"), f"<code>{_text(source.name)}</code>"),
+            (self.word("file"), f"<code>{escaped(source.name)}</code>"),
             (self.word("sha256"), f"<code>{digest}</code>"),
-            (self.word("tool"), f"<code>{_text(source.tool)}</code>"),
+            (self.word("tool"), f"<code>{escaped(source.tool)}</code>"),
         ]
         if source.checked_at is not None:
             rows.append((self.word("checked"), format_lower(source.checked_at)))
@@ -169,7 +160,3 @@ class _Page:
 def _pairs(rows: Iterable[tuple[str, str]], kind: str = "") -> str:
     inside = "".join(f"<dt>{word}</dt><dd>{value}</dd>\n" for word, value in rows)
     return f'<dl class="{kind}">{inside}</dl>\n' if kind else f"<dl>{inside}</dl>\n"
-
-
-def _text(text: str) -> str:
-    return escape(safe(text))
