@@ -51,7 +51,7 @@ for r in records/*.sd-jwt; do e=${r#*/} e=${e%.*}; tr '~' '\n' < "$r" > "$w/all"
     while read -r at line path; do printf %s "$line" | tee "$w/leaf" | b64 > "$w/line"; { cat "$w/line"; echo; } >> "$w/lines"
       echo "${path#-}" | tr , '\n' | sed '/^$/d' > "$w/path"; says=$(say < "$w/line")
       same "$(root "$at" "$(member count "$w/of")")" "$(member root "$w/of")" "$r: $claim $((at + 1)): $says"; done < "$w/list"
-    for f in excerpts/"$e"/*; do [ $claim = parts ] && [ -e "$f" ] || continue; at=${f##*/} at=${at%-*} from=1
+    for f in excerpts/"$e"/*; do [ $claim = parts ] && [ -e "$f" ] || continue; at=${f##*/} at=${at%-*} from=1; echo "\"sha256\":\"$(sha "$f" | hex)\"" >> "$w/says"
       while [ "$from" -le "$(wc -c < "$f")" ]; do grep ", *$((at - 1)), *{" "$w/lines" > "$w/line"; size=$(member size "$w/line")
         same "$(tail -c "+$from" "$f" | head -c "$size" | sha | hex)" "$(member sha256 "$w/line")" "$f: part $at"; at=$((at + 1)) from=$((from + size)); done; done
     cat "$w/lines" >> "$w/says"; done

@@ -74,6 +74,23 @@ def test_a_file_that_no_record_names_is_said(opened: Path, folder: Path) -> None
     assert "no record shown here names" in ran.stdout
 
 
+@pytest.mark.slow
+def test_a_file_of_the_pieces_shown_is_found_too(tally: Tally, folder: Path) -> None:
+    rows = [b"%d,row\n" % number for number in range(9)]
+    (folder / "table.csv").write_bytes(b"".join(rows))
+    (folder / "shown.csv").write_bytes(b"".join(rows[2:5]))
+    (folder / "other.csv").write_bytes(b"".join(rows[2:6]))
+    assert tally("anchor", folder / "table.csv", "--parts").code == 0
+    assert tally("bundle", "1", "--part", "3-5", "--with-carriers", "-o", "x.zip").code == 0
+    with zipfile.ZipFile("x.zip") as file:
+        file.extractall(folder.parent / "opened")
+    (root,) = sorted(tally.vault.glob("*-root.pem"))[:1]
+    ran = check(folder.parent / "opened", root, folder / "shown.csv")
+    assert ran.returncode == 0, ran.stdout
+    assert f"{folder / 'shown.csv'}: is what records/" in ran.stdout
+    assert check(folder.parent / "opened", root, folder / "other.csv").returncode == 1
+
+
 def test_without_a_root_of_ones_own_no_stamp_counts(tally: Tally, opened: Path) -> None:
     one = next(iter(sorted(tally.vault.glob("*-root.pem"))))
     some = check(opened, one)
