@@ -277,6 +277,6 @@ def sync(vault: str | None, as_json: bool) -> int:
         for words in lacking:
             talk(f"not to be had yet for the stamps of {words}")
     if waits:
-        talk(f"{waits} wait for the key")
+        talk(f"{waits} {'waits' if waits == 1 else 'wait'} for the key")
         _tell_locked()
     return EXIT_INCOMPLETE if pending or waits else EXIT_DONE

@@ -19,9 +19,10 @@ from cli.output import (
 )
 from cli.successor import open_successor, succeed, tell
 from ledger.doors.files import read_limited
-from ledger.doors.keys import MAX_KEY_BYTES
+from ledger.doors.keys import MAX_KEY_BYTES, RECIPIENT_FILE
 from ledger.errors import UnavailableError, VerificationError
 from ledger.holder.backup import BackupFolder
+from ledger.holder.lock import KEYRING_MARK
 from ledger.tlog.note import format_vkey
 
 PROTECTED = (b"-----BEGIN ENCRYPTED PRIVATE KEY-----", b"age-encryption.org/")
@@ -130,7 +131,9 @@ def _check(folder: BackupFolder, as_json: bool) -> int:
 
 
 def _keys(vault: Path) -> list[Path]:
-    return sorted(path for path in (vault / "keys").iterdir() if path.is_file())
+    """Every file that holds a secret."""
+    found = (path for path in (vault / "keys").iterdir() if path.is_file())
+    return sorted(path for path in found if path.name not in (RECIPIENT_FILE, KEYRING_MARK))
 
 
 def _is_protected(path: Path) -> bool:

@@ -1,9 +1,6 @@
 """``tally ledger``: the ledger that a vault anchors in, looked at as its operator does."""
 
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +12,10 @@ from cli.output import (
     EXIT_DONE,
     EXIT_INCOMPLETE,
     EXIT_REFUTED,
-    PROGRESS_SECONDS,
     UsageError,
     json_option,
     print_json,
+    progress_line,
     result,
     talk,
     vault_option,
@@ -29,9 +26,6 @@ from ledger.operator.audit import Audit, audit
 from ledger.operator.faults import Fault
 from ledger.operator.guard import Guard
 from ledger.operator.store.sqlite import SqliteStore
-
-SHOWN_AFTER_SECONDS = 1.0
-"""What is done sooner needs no progress line."""
 
 
 @click.group(invoke_without_command=True)
@@ -65,7 +59,11 @@ def audit_(origin: str | None, vault: str | None, as_json: bool) -> int:
         guard, reason = _guard(guard_path(keys[0].name))
         if guard is not None:
             stack.enter_context(closing(guard))
-        with _progress() as progress:
+        with progress_line("audit") as draw:
+
+            def progress(done: int, total: int) -> None:
+                draw(f"{done} of {total} entries, {100 * done // max(total, 1)}%")
+
             found = audit(store, guard, keys, progress=progress)
     unchecked = (*(() if reason is None else (reason,)), *found.unchecked)
     code = EXIT_REFUTED if found.first else EXIT_INCOMPLETE if unchecked else EXIT_DONE
@@ -156,26 +154,3 @@ def _json(
         ],
         "unchecked": list(unchecked),
     }
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """A progress line, entries done of all, after a second; silent if stderr is piped."""
-    if not sys.stderr.isatty():
-        yield lambda _done, _total: None
-        return
-    shown_at = time.monotonic() + SHOWN_AFTER_SECONDS - PROGRESS_SECONDS
-    shown = False
-
-    def progress(done: int, total: int) -> None:
-        nonlocal shown_at, shown
-        if time.monotonic() - shown_at > PROGRESS_SECONDS:
-            shown_at, shown = time.monotonic(), True
-            share = f"{100 * done // max(total, 1)}%"
-            click.echo(f"\raudit: {done} of {total} entries, {share}  ", err=True, nl=False)
-
-    try:
-        yield progress
-    finally:
-        if shown:
-            click.echo("\r\033[K", err=True, nl=False)

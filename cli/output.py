@@ -159,28 +159,43 @@ def as_language(language: str) -> Language:
 
 
 @contextmanager
-def reading_progress(label: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress line for reading carriers: files and bytes so far; silent if stderr is piped."""
+def progress_line(label: str) -> Iterator[Callable[[str], None]]:
+    """A line that says how far a long work is; silent for the first second, or if stderr is piped.
+
+    What is given to it is drawn a few times a second, however often it is called.
+    """
     if not sys.stderr.isatty():
-        yield lambda _files, _size: None
+        yield lambda _said: None
         return
-    done = [0, 0]
     drawn = False
     draw_at = time.monotonic() + PROGRESS_AFTER_SECONDS
 
-    def progress(files: int, size: int) -> None:
+    def draw(said: str) -> None:
         nonlocal draw_at, drawn
-        done[0] += files
-        done[1] += size
         if time.monotonic() >= draw_at:
             draw_at, drawn = time.monotonic() + PROGRESS_SECONDS, True
-            click.echo(f"\r{label}: {done[0]} files, {format_size(done[1])}  ", err=True, nl=False)
+            click.echo(f"\r{label}: {said}  ", err=True, nl=False)
 
     try:
-        yield progress
+        yield draw
     finally:
         if drawn:
             click.echo("\r\033[K", err=True, nl=False)
+
+
+@contextmanager
+def reading_progress(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress line for reading carriers: to be told each time of more files and more bytes."""
+    files, size = 0, 0
+    with progress_line(label) as draw:
+
+        def progress(more_files: int, more_bytes: int) -> None:
+            nonlocal files, size
+            files += more_files
+            size += more_bytes
+            draw(f"{files} files, {format_size(size)}")
+
+        yield progress
 
 
 def over(items: Sequence[T], label: str) -> Iterator[T]:

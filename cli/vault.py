@@ -212,7 +212,7 @@ def _tell_captures(captures: Sequence[Capture]) -> None:
     for one in captures[:20]:
         result(f"captured {one.path or one.claims['kind']}: waits for the key")
     if len(captures) > 20:
-        result(f"captured … and {len(captures) - 20} more wait for the key")
+        result(f"captured … and {len(captures) - 20} more: wait for the key")
 
 
 def _tell_changes(changes: dict[str, list[str]]) -> None:

@@ -2,8 +2,8 @@
 
 import shutil
 import sqlite3
-import sys
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -105,14 +105,17 @@ def test_without_a_vault_or_a_command_the_use_is_told(bare: Tally) -> None:
 
 
 def test_a_progress_line_is_drawn_on_a_terminal_after_a_while(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    anchored: Tally, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    monkeypatch.setattr(family, "SHOWN_AFTER_SECONDS", 0.0)
-    monkeypatch.setattr(family, "PROGRESS_SECONDS", -1.0)
-    with family._progress() as progress:
-        progress(5, 10)
-    assert "audit: 5 of 10 entries, 50%" in capsys.readouterr().err
+    drawn: list[str] = []
+
+    @contextmanager
+    def line(label: str) -> Iterator[Callable[[str], None]]:
+        yield lambda said: drawn.append(f"{label}: {said}")
+
+    monkeypatch.setattr(family, "progress_line", line)
+    assert anchored("ledger", "audit").code == 0
+    assert drawn[-1] == "audit: 3 of 3 entries, 100%"
 
 
 def test_sync_sends_a_cover_once_a_day_without_entries(anchored: Tally) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ledger.doors import keys as doors
+from ledger.holder.lock import KEYRING_MARK
 from ledger.holder.vault import open_vault
 from ledger.record.record import parse_record
 from tests.cli.conftest import Tally
@@ -220,3 +221,12 @@ def on_terminal(typed: list[str], *words: str, **environment: str) -> tuple[int,
     os.close(slave)
     os.close(master)
     return process.returncode, said.decode()
+
+
+def test_a_backup_of_a_sealed_vault_has_no_key_in_the_clear(sealed: Tally) -> None:
+    (sealed.vault / "keys" / KEYRING_MARK).touch()
+    ran = sealed("vault", "backup", sealed.work / "disk")
+    assert ran.code == 0
+    assert "under their passphrase" in ran.err
+    (sealed.vault / "keys" / "old.pem").write_bytes(b"-----BEGIN PRIVATE KEY-----\n")
+    assert sealed.json("vault", "backup", sealed.work / "disk")["unprotected_keys"] == ["old.pem"]
