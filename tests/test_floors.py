@@ -41,8 +41,8 @@ ORDER: Mapping[str, str] = {
     ),
     "ledger/operator": (
         "store/protocol store/memory store/sqlite"
-        " guard backup repeats sequencer second_reader attempts grant access"
-        " tsa devtsa devserver stamper sources capture closed local faults"
+        " guard backup repeats sequencer second_reader attempts grant access diary gaps"
+        " schedule tsa devtsa devserver stamper sources capture closed local faults"
         " audit_tree audit_rows audit"
     ),
     "ledger/holder": (

@@ -13,7 +13,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
@@ -31,12 +31,9 @@ from ledger.holder.vault import Vault
 from ledger.record.claims import format_time
 from ledger.record.manifest import FileEntry, make_lines
 from ledger.record.parts import make_part_lines
-from ledger.record.record import cover_entry
+from ledger.record.record import cover_entry, heartbeat_due
 from ledger.record.sdjwt import RandomBytes
 from ledger.record.strict_json import JsonValue
-
-HEARTBEAT = timedelta(days=1)
-"""A day: an outage is seen to the day, and no TSA is asked more often for it than it would be."""
 
 MAX_BATCH = 1000
 """Entries sent to the ledger in one call."""
@@ -185,9 +182,7 @@ class Anchorer:
 
         So a ledger in which nothing is anchored shows that it ran, and its outages.
         """
-        latest = self._vault.records.latest_entry()
-        # One from a clock that was far ahead must not silence it for years.
-        if latest is not None and abs(self._clock() - latest) < HEARTBEAT:
+        if not heartbeat_due(self._vault.records.latest_entry(), self._clock()):
             return False
         self.cover()
         return True

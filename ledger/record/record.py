@@ -16,6 +16,7 @@ ledger, and whose key signed, is left to the rooms above.
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from hashlib import sha256
 from operator import ge
 from types import MappingProxyType
@@ -49,6 +50,9 @@ RECORD_DIGESTS: Final = 32  # the claims there are, with room for as many again
 CARRIER_DIGESTS: Final = 12
 DIGEST_STEP: Final = 16  # beyond these, digests come in multiples of it
 COVER_PREFIX: Final = b"tallystick/cover/v1\n"
+
+HEARTBEAT: Final = timedelta(days=1)
+"""A day: an outage is seen to the day, and no TSA is asked more often for it than it would be."""
 
 _DIGEST = re.compile("[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")  # 32 bytes; two spare bits are zero
 _PAYLOAD_KEYS = {"v", "_sd_alg", "_sd"}
@@ -189,6 +193,15 @@ def cover_entry(random32: bytes) -> bytes:
     if len(random32) != 32:
         raise ValueError(f"cover has {len(random32)} random bytes, want 32")
     return _entry(COVER_PREFIX + random32)
+
+
+def heartbeat_due(latest: datetime | None, now: datetime) -> bool:
+    """Whether a cover entry is due: no entry, the ``latest`` of which is known, for ``HEARTBEAT``.
+
+    A ledger in which nothing is anchored so shows that it ran. ``latest`` far ahead of ``now``
+    comes from a clock that was wrong, and must not silence the heartbeat for years.
+    """
+    return latest is None or abs(now - latest) >= HEARTBEAT
 
 
 def claim_names(sdjwt: SdJwt) -> tuple[str, ...]:
