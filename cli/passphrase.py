@@ -13,10 +13,9 @@ import click
 
 from cli.output import PASSPHRASE_FILE, UsageError, hint, talk
 from ledger.doors import keyring
-from ledger.doors.files import read_limited
+from ledger.doors.files import check_private, read_limited
 from ledger.errors import MalformedError, UnavailableError
 from ledger.holder.lock import Ask, Lock
-from ledger.operator.tsa import check_private
 
 MAX_PASSPHRASE_BYTES = 1 << 10
 """Far longer than anybody types."""

@@ -170,6 +170,17 @@ def read_limited(path: Path, limit_bytes: int) -> bytes:
     return content
 
 
+def check_private(path: Path) -> None:
+    """MalformedError if others than its owner may read ``path``; UnavailableError."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise unavailable("read", path, error) from error
+    # Where there are no such bits (Windows) the folder's own protection has to do.
+    if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise MalformedError(f"others may read {path}", hint=f"chmod 600 {path}")
+
+
 def read_blocks(path: Path) -> Iterator[bytes]:
     """The content of ``path`` block by block; UnavailableError if it cannot be read."""
     try:

@@ -27,12 +27,14 @@ class NoAnswer:
 
     ``reason``: a short stable word; from here unreachable, tls, timeout, redirect, http-error,
     content-type, oversize or cut-short. ``retry_after_seconds``: what the other side asked for
-    (RFC 9110 §10.2.3), unbounded; None if it said nothing.
+    (RFC 9110 §10.2.3), unbounded; None if it said nothing. ``status``: of an answer that is none of
+    those wanted.
     """
 
     reason: str
     text: str
     retry_after_seconds: int | None = None
+    status: int | None = None
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -85,20 +87,50 @@ def exchange(
 ) -> bytes | NoAnswer:
     """POST body to url and return the answer's body: status 200, media type accept, whole.
 
-    ``limit_bytes``: the longest answer taken. ``timeout_seconds``: for each wait on the network
-    and, measured from the start, for the whole answer. ``authorization``: the header of that name.
-    Redirects are not followed.
+    The errors are those of ``get``.
+    """
+    headers = {"Content-Type": content_type}
+    return _converse(url, body, headers, accept, limit_bytes, timeout_seconds, authorization)
+
+
+def get(
+    url: str,
+    *,
+    accept: str,
+    limit_bytes: int,
+    timeout_seconds: float,
+    authorization: str | None = None,
+) -> bytes | NoAnswer:
+    """GET url and return the answer's body: status 200, media type accept, whole.
+
+    No cache on the way answers by itself (RFC 9111 §5.2.1.4). ``limit_bytes``: the longest answer
+    taken. ``timeout_seconds``: for each wait on the network and, measured from the start, for the
+    whole answer. ``authorization``: the header of that name. Redirects are not followed.
 
     NoAnswer: no connection, a timeout, another status or media type, a longer or a cut answer.
     ValueError: url is not http or https with a host.
     """
+    headers = {"Cache-Control": "no-cache"}
+    return _converse(url, None, headers, accept, limit_bytes, timeout_seconds, authorization)
+
+
+def _converse(
+    url: str,
+    body: bytes | None,
+    headers: dict[str, str],
+    accept: str,
+    limit_bytes: int,
+    timeout_seconds: float,
+    authorization: str | None,
+) -> bytes | NoAnswer:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("url has to be http or https with a host")
-    headers = {"Content-Type": content_type, "Accept": accept, "User-Agent": "tallystick"}
+    headers |= {"Accept": accept, "User-Agent": "tallystick"}
     if authorization is not None:
         headers["Authorization"] = authorization
-    request = urllib.request.Request(url, data=body, headers=headers, method="POST")  # noqa: S310
+    method = "GET" if body is None else "POST"
+    request = urllib.request.Request(url, data=body, headers=headers, method=method)  # noqa: S310
     opener = urllib.request.build_opener(_NoRedirects)
     deadline = time.monotonic() + timeout_seconds
     try:
@@ -108,7 +140,7 @@ def exchange(
         error.close()
         reason = "redirect" if 300 <= error.code < 400 else "http-error"
         text = f"{parts.hostname} answered with status {error.code}"
-        return NoAnswer(reason, text, _retry_after(error.headers))
+        return NoAnswer(reason, text, _retry_after(error.headers), error.code)
     except (OSError, http.client.HTTPException, ValueError) as error:
         return NoAnswer(_word(error), f"{parts.hostname} could not be asked: {_why(error)}")
 
@@ -151,7 +183,8 @@ def _body(
 ) -> bytes | NoAnswer:
     """The whole body, or why not."""
     if answer.status != http.client.OK:
-        return NoAnswer("http-error", f"answer has status {answer.status}, want 200")
+        text = f"answer has status {answer.status}, want 200"
+        return NoAnswer("http-error", text, _retry_after(answer.headers), answer.status)
     if (kind := answer.headers.get_content_type()) != accept:
         return NoAnswer("content-type", f"answer is {kind!r}, want {accept!r}")
     announced = answer.length

@@ -7,8 +7,6 @@ can be seen now to count for nobody (weak, expired, revoked by its own CRL) is n
 
 import base64
 import hashlib
-import os
-import stat
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +15,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Protocol
 
-from ledger.doors.files import read_limited, unavailable
+from ledger.doors.files import check_private, read_limited
 from ledger.doors.http import NoAnswer, exchange
 from ledger.errors import LedgerError, MalformedError, UnavailableError, VerificationError
 from ledger.operator.second_reader import read_again
@@ -102,17 +100,6 @@ class Credentials:
         check_private(self.password_file)
         secret = f"{self.username}:".encode() + content.rstrip(b"\r\n")
         return f"Basic {base64.b64encode(secret).decode('ascii')}"
-
-
-def check_private(path: Path) -> None:
-    """MalformedError if others than its owner may read ``path``; UnavailableError."""
-    try:
-        mode = path.stat().st_mode
-    except OSError as error:
-        raise unavailable("read", path, error) from error
-    # Where there are no such bits (Windows) the folder's own protection has to do.
-    if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise MalformedError(f"others may read {path}", hint=f"chmod 600 {path}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ledger.doors.http import NoAnswer, exchange, post
+from ledger.doors.http import NoAnswer, exchange, get, post
 from ledger.errors import UnavailableError
 
 
@@ -217,3 +217,30 @@ def told(url: str, **options: Any) -> NoAnswer:
 def exchanged(url: str, **options: Any) -> bytes | NoAnswer:
     given = {"accept": "application/answer", "limit_bytes": 100, "timeout_seconds": 5.0} | options
     return exchange(url, b"question", "application/question", **given)
+
+
+def test_get_asks_without_a_body_and_past_every_cache() -> None:
+    answer = OK + b"Content-Length: 6\r\n\r\nanswer"
+    with server(answer, marker=b"\r\n\r\n") as (url, asked):
+        given = get(
+            url,
+            accept="application/answer",
+            limit_bytes=6,
+            timeout_seconds=5,
+            authorization="Bearer x",
+        )
+    assert given == b"answer"
+    request = asked[0].lower()
+    assert request.startswith(b"get /path http/1.1\r\n")
+    assert b"cache-control: no-cache\r\n" in request
+    assert b"authorization: bearer x\r\n" in request
+    assert b"content-type" not in request
+
+
+@pytest.mark.parametrize("status", [202, 404, 503])
+def test_status_of_another_answer_is_told(status: int) -> None:
+    text = f"HTTP/1.1 {status} X\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n"
+    with server(text.encode(), marker=b"\r\n\r\n") as (url, _):
+        given = get(url, accept="application/answer", limit_bytes=6, timeout_seconds=5)
+    assert isinstance(given, NoAnswer)
+    assert (given.reason, given.status, given.retry_after_seconds) == ("http-error", status, 7)
