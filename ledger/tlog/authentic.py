@@ -36,21 +36,10 @@ def authentic_tiles(head: TreeHead, read_tiles: TileReader, keep: Keep | None = 
     known: dict[Tile, bytes] = {}
     edge: dict[Tile, bytes] = {}
 
-    def load_edge() -> None:
-        found: dict[Tile, bytes] = {}
-
-        def take(tiles: Sequence[Tile]) -> Sequence[bytes]:
-            found.update(_asked(tiles, read_tiles))
-            return [found[tile] for tile in tiles]
-
-        if tree_root(head.size, tile_hash_reader(head.size, take)) != head.root:
-            raise VerificationError(f"tiles do not give the root of size {head.size}")
-        edge.update(found)
-
     def read(tiles: Sequence[Tile]) -> Sequence[bytes]:
         whole = [_whole(tile, head.size) for tile in tiles]
         if not edge:
-            load_edge()
+            edge.update(_right_edge(head, read_tiles))
         if len(known) >= MAX_KEPT:
             known.clear()
         here = {**edge, **known}
@@ -69,6 +58,19 @@ def authentic_tiles(head: TreeHead, read_tiles: TileReader, keep: Keep | None = 
         return [here[all_of_it][: tile.width * HASH_SIZE] for tile, all_of_it in pairs]
 
     return read
+
+
+def _right_edge(head: TreeHead, read_tiles: TileReader) -> dict[Tile, bytes]:
+    """The partial tiles of the tree, every hash of which went into its root."""
+    found: dict[Tile, bytes] = {}
+
+    def take(tiles: Sequence[Tile]) -> Sequence[bytes]:
+        found.update(_asked(tiles, read_tiles))
+        return [found[tile] for tile in tiles]
+
+    if tree_root(head.size, tile_hash_reader(head.size, take)) != head.root:
+        raise VerificationError(f"tiles do not give the root of size {head.size}")
+    return found
 
 
 def _whole(tile: Tile, size: int) -> Tile:
