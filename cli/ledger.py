@@ -20,6 +20,7 @@ from cli.output import (
     talk,
     vault_option,
 )
+from cli.token import token
 from ledger.errors import NotFoundError, UnavailableError
 from ledger.holder.vault import Vault, open_vault
 from ledger.operator.audit import Audit, audit
@@ -38,6 +39,7 @@ def ledger(context: click.Context) -> None:
 
 ledger.add_command(backup)
 ledger.add_command(restore)
+ledger.add_command(token)
 
 
 @ledger.command("audit")
