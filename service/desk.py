@@ -24,34 +24,27 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from werkzeug.wrappers import Response
 
 from ledger.errors import LedgerError, UnavailableError
-from ledger.proof.verdict import Language, Verdict, safe
+from ledger.proof.verdict import Verdict, safe
 from ledger.report.html import format_html
 from ledger.report.style import POLICY
 from ledger.report.text import format_json
 from service.desk_guard import only_from_here
 from service.desk_upload import DeskRequest, receive
 from service.desk_words import WORDS
+from service.web import HEADERS, language, read_static, words_in
 
 HOST = "127.0.0.1"
 KEPT_VERDICTS = 16
 """Verdicts kept for going back, saving and the other language; older ones are forgotten."""
 MAX_FORM_PARTS = 10_000
 """Files in one check: a folder of carriers, and no flood of empty parts."""
-STATIC = {"desk.css": "text/css", "desk.js": "text/javascript"}
+STATIC = frozenset({"base.css", "desk.css", "desk.js"})
 
 PAGE_POLICY = (
     "default-src 'none'; base-uri 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
     " img-src data:; frame-src 'self'; form-action 'self'; frame-ancestors 'none'"
 )
 REPORT_POLICY = f"{POLICY}; frame-ancestors 'self'"
-HEADERS = {
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    # Not no-referrer: with it browsers send "Origin: null" when they post the page's form.
-    "Referrer-Policy": "same-origin",
-}
 
 Check = Callable[[Path, Sequence[Path], Path | None, str], Verdict]
 """Bundle, carriers, trust file or None, language: the verdict, or a LedgerError."""
@@ -104,19 +97,16 @@ class Desk:
         return _page("form", limit_bytes=self.limit_bytes)
 
     def static_file(self, name: str) -> flask.Response:
-        """One of the two files beside the page."""
-        if name not in STATIC:
-            raise NotFound
-        content = (Path(__file__).parent / "static" / name).read_bytes()
-        return flask.Response(content, mimetype=STATIC[name])
+        """One of the files beside the page."""
+        return read_static(name, STATIC)
 
     def run_check(self) -> Response:
         """Check what was sent, delete it, and lead to the verdict."""
         # cast: a proxy for the application's request_class
         with receive(cast("DeskRequest", flask.request), self.folder) as upload:
-            verdict = self.check(upload.bundle, upload.carriers, upload.trust, _language())
+            verdict = self.check(upload.bundle, upload.carriers, upload.trust, language())
             number = self.kept.add(upload.bundle.name, verdict)
-        place = flask.url_for("verdict_page", token=self.token, number=number, lang=_language())
+        place = flask.url_for("verdict_page", token=self.token, number=number, lang=language())
         return flask.jsonify(location=place) if _wants_json() else flask.redirect(place, 303)
 
     def verdict_page(self, number: int) -> str:
@@ -126,7 +116,7 @@ class Desk:
 
     def report(self, number: int) -> flask.Response:
         """The report alone, under the policy that it also carries itself."""
-        response = flask.make_response(format_html(self.kept.find(number)[1], _language()))
+        response = flask.make_response(format_html(self.kept.find(number)[1], language()))
         response.headers["Content-Security-Policy"] = REPORT_POLICY
         return response
 
@@ -215,18 +205,10 @@ class _Quiet(WSGIRequestHandler):
 
 
 def _protect(response: flask.Response) -> flask.Response:
-    for name, value in HEADERS.items():
-        response.headers[name] = value
+    response.headers.update(HEADERS)
+    response.headers["Cache-Control"] = "no-store"
     response.headers.setdefault("Content-Security-Policy", PAGE_POLICY)
     return response
-
-
-def _language() -> Language:
-    """The language asked for in the address, else the browser's."""
-    asked = flask.request.args.get("lang")
-    if asked not in {"en", "zh"}:
-        asked = flask.request.accept_languages.best_match(["en", "zh"], default="en")
-    return "zh" if asked == "zh" else "en"
 
 
 def _wants_json() -> bool:
@@ -235,10 +217,10 @@ def _wants_json() -> bool:
 
 
 def _page(kind: str, **values: object) -> str:
-    language = _language()
-    words = {key: pair[language == "zh"] for key, pair in WORDS.items()}
+    chosen = language()
+    words = words_in(WORDS, chosen)
     return flask.render_template(
-        "desk.html", kind=kind, language=language, words=words, token=flask.g.token, **values
+        "desk.html", kind=kind, language=chosen, words=words, token=flask.g.token, **values
     )
 
 
@@ -258,14 +240,14 @@ def _tell_ledger_error(error: LedgerError) -> flask.Response:
 
 
 def _tell_os_error(error: OSError) -> flask.Response:
-    word = WORDS["disk"][_language() == "zh"]
+    word = WORDS["disk"][language() == "zh"]
     return _tell(507, word.format(error.strerror or "?"), None)
 
 
 def _tell_too_large(_: RequestEntityTooLarge) -> flask.Response:
     limit: int = flask.current_app.config["MAX_CONTENT_LENGTH"]
-    word = WORDS["too-large"][_language() == "zh"]
-    return _tell(413, word.format(f"{limit:,}"), WORDS["too-large-hint"][_language() == "zh"])
+    word = WORDS["too-large"][language() == "zh"]
+    return _tell(413, word.format(f"{limit:,}"), WORDS["too-large-hint"][language() == "zh"])
 
 
 def _tell_nothing(error: HTTPException) -> flask.Response:
