@@ -18,9 +18,10 @@ from cli.passphrase import passphrase_of
 from ledger.doors.client import Ledger, StampReport
 from ledger.doors.files import free_bytes, read_limited, write_durably
 from ledger.doors.keys import KEY_TYPES, load_ledger_keys, make_ledger_keys
+from ledger.doors.tsa_setting import TsaSetting
 from ledger.errors import ConflictError, LedgerError, MalformedError, NotFoundError
 from ledger.holder.anchoring import Anchorer
-from ledger.holder.config import Config, TsaSetting
+from ledger.holder.config import Config
 from ledger.holder.kept_ledger import LEDGER_LOST, KeptLedger
 from ledger.holder.records import StoredRecord
 from ledger.holder.vault import Vault, begin_vault, finish_vault, open_vault

@@ -34,8 +34,9 @@ from cli.output import (
 from cli.trial import Politeness, Trial, try_tsas
 from cli.waiting import notes, password_path, tsa_states
 from ledger.doors.files import read_limited, write_durably
+from ledger.doors.tsa_setting import TsaSetting
 from ledger.errors import NotFoundError, UnavailableError
-from ledger.holder.config import TsaSetting, add_tsa, parse_config, remove_tsa
+from ledger.holder.config import add_tsa, parse_config, remove_tsa
 from ledger.holder.vault import MAX_SETTINGS_BYTES, SETTINGS, Vault, open_vault
 from ledger.operator.devserver import DevelopmentServer
 from ledger.operator.devtsa import DevelopmentTsa

@@ -34,11 +34,12 @@ from cli.waiting import notes, password_path, tsa_states
 from ledger.doors.carrier import FileCarrier, FolderCarrier, read_carrier
 from ledger.doors.client import Stamp
 from ledger.doors.keys import KEY_TYPES
+from ledger.doors.tsa_setting import TsaSetting
 from ledger.errors import ConflictError, MalformedError, NotFoundError
 from ledger.holder.anchoring import content_of
 from ledger.holder.captures import Capture
 from ledger.holder.checks import Item
-from ledger.holder.config import PROFILES, Config, TsaSetting, cn_config
+from ledger.holder.config import PROFILES, Config, cn_config
 from ledger.holder.prover import checkpoint_of
 from ledger.holder.records import StoredRecord
 from ledger.holder.said import DIGEST_PREFIX

@@ -5,22 +5,20 @@ import re
 import tomllib
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import urlsplit
 
 from ledger.doors.keys import load_recipient
+from ledger.doors.tsa_setting import (
+    PUBLIC_TSAS,
+    TsaSetting,
+    format_tsa,
+    parse_tsas,
+    toml_text,
+    toml_whole,
+)
 from ledger.errors import MalformedError, NotFoundError
 
 DEFAULT_KEEP_LIMIT_BYTES = 1 << 30
 """Carriers above this are kept only when asked for: one gibibyte."""
-
-PUBLIC_TSAS = (
-    ("digicert", "http://timestamp.digicert.com"),
-    ("sectigo", "http://timestamp.sectigo.com"),
-    ("globalsign", "http://timestamp.globalsign.com/tsa/r6advanced1"),
-)
-"""Public authorities that answer without an account (profile ``intl``)."""
-
-_THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
 
 DEVELOPMENT_TSAS = 2
 """How many TSAs of its own a development vault has."""
@@ -29,78 +27,6 @@ DOMESTIC_TSA = ("unitrust", "https://tsa.cn/tsa")
 """The authority that profile ``cn`` names first, if there is an account: it answers nobody else."""
 
 PROFILES = ("intl", "cn")
-
-MINIMUM_INTERVALS = {"timestamp.sectigo.com": 15}
-"""Seconds between two requests that a host asks for, where the settings say nothing."""
-
-MAX_INTERVAL_SECONDS = 86_400
-"""A day: no TSA is asked more rarely than the ledger is stamped."""
-
-_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,39}")
-_TSA_KEYS = ("name", "url", "interval_seconds", "username", "password_file")
-
-
-@dataclass(frozen=True, slots=True)
-class TsaSetting:
-    """One TSA to ask: a short name (it becomes part of file names) and its URL.
-
-    ``interval_seconds``: the shortest time between two requests; None: what is known of its host.
-    ``username``, ``password_file``: for one that wants an account; the password itself is never
-    in here, and is sent over https alone (or to this machine). MalformedError.
-    """
-
-    name: str
-    url: str
-    interval_seconds: int | None = None
-    username: str | None = None
-    password_file: str | None = None
-
-    def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
-            raise MalformedError(f"tsa name is {self.name!r}, want {_NAME.pattern}")
-        if not re.fullmatch(r"https?://[!-~]+", self.url):
-            raise MalformedError(f"tsa url is {self.url!r}, want http:// or https://")
-        try:
-            parts = urlsplit(self.url)
-        except ValueError as error:
-            raise MalformedError(f"tsa url is {self.url!r}: {error}") from error
-        if not parts.hostname:
-            raise MalformedError(f"tsa url is {self.url!r}, want a host in it")
-        if parts.username is not None:
-            hint = "--username and --password-file keep the password out of the settings"
-            raise MalformedError(f"tsa url of {self.name} has an account in it", hint=hint)
-        if not 0 <= (self.interval_seconds or 0) <= MAX_INTERVAL_SECONDS:
-            text = f"interval is {self.interval_seconds} s, want 0 to {MAX_INTERVAL_SECONDS}"
-            raise MalformedError(text)
-        self._check_account(parts.scheme == "https" or parts.hostname in _THIS_MACHINE)
-
-    def _check_account(self, safe: bool) -> None:
-        if (self.username is None) is not (self.password_file is None):
-            raise MalformedError("a tsa has a username and a password_file, or neither")
-        for text in (self.username, self.password_file):
-            if text is not None and not (text and text.isprintable()):
-                raise MalformedError(f"username or password_file of {self.name} is no plain text")
-        if self.username is not None and not safe:
-            raise MalformedError(f"{self.name} has an account: its url has to be https")
-        if ":" in (self.username or ""):
-            raise MalformedError("a username has no colon (RFC 7617)")
-
-    @property
-    def host(self) -> str:
-        """The host in its URL."""
-        return urlsplit(self.url).hostname or ""
-
-    @property
-    def minimum_interval_seconds(self) -> int:
-        """Between two requests: as set, else what is known of its host."""
-        if self.interval_seconds is not None:
-            return self.interval_seconds
-        return MINIMUM_INTERVALS.get(self.host, 0)
-
-    @property
-    def is_domestic(self) -> bool:
-        """Whether it is a Chinese authority, as its host's name tells."""
-        return self.host.endswith(".cn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,29 +99,14 @@ def format_config(config: Config) -> bytes:
         f"keep_limit_bytes = {config.keep_limit_bytes}",
     ]
     if config.profile != Config().profile:
-        lines.append(f"profile = {_text(config.profile)}")
+        lines.append(f"profile = {toml_text(config.profile)}")
     if config.recovery:
         lines.append(_format_recovery(config.recovery))
-    return ("\n".join(lines) + "\n").encode("utf-8") + b"".join(map(_format_tsa, config.tsas))
+    return ("\n".join(lines) + "\n").encode("utf-8") + b"".join(map(format_tsa, config.tsas))
 
 
 def _format_recovery(recovery: tuple[str, ...]) -> str:
     return f"recovery = {json.dumps(recovery)}"
-
-
-def _format_tsa(tsa: TsaSetting) -> bytes:
-    lines = ["", "[[tsa]]", f"name = {_text(tsa.name)}", f"url = {_text(tsa.url)}"]
-    if tsa.interval_seconds is not None:
-        lines.append(f"interval_seconds = {tsa.interval_seconds}")
-    if tsa.username is not None and tsa.password_file is not None:
-        lines.append(f"username = {_text(tsa.username)}")
-        lines.append(f"password_file = {_text(tsa.password_file)}")
-    return ("\n".join(lines) + "\n").encode("utf-8")
-
-
-def _text(value: str) -> str:
-    """A TOML string: JSON's, with no escapes of half a character, which TOML refuses."""
-    return json.dumps(value, ensure_ascii=False)
 
 
 def add_tsa(content: bytes, tsa: TsaSetting) -> tuple[bytes, bool]:
@@ -206,7 +117,7 @@ def add_tsa(content: bytes, tsa: TsaSetting) -> tuple[bytes, bool]:
     """
     config = parse_config(content)
     wanted = replace(config, tsas=(*config.tsas, tsa))
-    return _edited(content.rstrip(b"\n") + b"\n" + _format_tsa(tsa), wanted)
+    return _edited(content.rstrip(b"\n") + b"\n" + format_tsa(tsa), wanted)
 
 
 def remove_tsa(content: bytes, name: str) -> tuple[bytes, bool]:
@@ -265,11 +176,6 @@ def parse_config(content: bytes) -> Config:
     known = {"development", "wanted", "minimum_interval_seconds", "keep_limit_bytes"}
     if unknown := sorted(set(table) - known - {"tsa", "profile", "recovery"}):
         raise MalformedError(f"settings have unknown key {unknown[0]!r}")
-    tsas = table.get("tsa", [])
-    if not isinstance(tsas, list) or not all(
-        isinstance(tsa, dict) and {"name", "url"} <= set(tsa) for tsa in tsas
-    ):
-        raise MalformedError("each [[tsa]] has a name and a url")
     profile = table.get("profile", defaults.profile)
     if not isinstance(profile, str):
         raise MalformedError("profile is not a text")
@@ -281,31 +187,12 @@ def parse_config(content: bytes) -> Config:
         raise MalformedError("development is not true or false")
     return Config(
         development=development,
-        wanted=_whole(table, "wanted", defaults.wanted, 1),
-        minimum_interval_seconds=_whole(
+        wanted=toml_whole(table, "wanted", defaults.wanted, 1),
+        minimum_interval_seconds=toml_whole(
             table, "minimum_interval_seconds", defaults.minimum_interval_seconds, 0
         ),
-        keep_limit_bytes=_whole(table, "keep_limit_bytes", defaults.keep_limit_bytes, 0),
-        tsas=tuple(_tsa(tsa) for tsa in tsas),
+        keep_limit_bytes=toml_whole(table, "keep_limit_bytes", defaults.keep_limit_bytes, 0),
+        tsas=parse_tsas(table),
         profile=profile,
         recovery=tuple(recovery),
     )
-
-
-def _tsa(table: dict[str, Any]) -> TsaSetting:  # Any: what TOML may hold
-    if unknown := sorted(set(table) - set(_TSA_KEYS)):
-        raise MalformedError(f"[[tsa]] has unknown key {unknown[0]!r}")
-    texts = {key: value for key, value in table.items() if key != "interval_seconds"}
-    for key, value in texts.items():
-        if not isinstance(value, str):
-            raise MalformedError(f"[[tsa]] {key} is not a text")
-    if "interval_seconds" not in table:
-        return TsaSetting(**texts)
-    return TsaSetting(**texts, interval_seconds=_whole(table, "interval_seconds", 0, 0))
-
-
-def _whole(table: dict[str, Any], name: str, default: int, least: int) -> int:
-    value = table.get(name, default)
-    if type(value) is not int or value < least:
-        raise MalformedError(f"{name} is {value!r}, want a whole number from {least}")
-    return value

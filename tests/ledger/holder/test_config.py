@@ -2,10 +2,10 @@
 
 import pytest
 
+from ledger.doors.tsa_setting import TsaSetting
 from ledger.errors import MalformedError, NotFoundError
 from ledger.holder.config import (
     Config,
-    TsaSetting,
     add_tsa,
     cn_config,
     format_config,
