@@ -60,16 +60,16 @@ class Hosted:
         self.guard, self.diary = Guard(self.folder / "g"), Diary(self.folder / "d")
         self.appending: Exception | None = None
         self.drawn = 0
-        store = MemoryStore()
+        self.store = MemoryStore()
         stamper = Stamper(
-            store,
+            self.store,
             [self.tsa],
             wanted=1,
             minimum_interval=self.interval,
             clock=self.clock,
             random_bytes=lambda size: bytes(range(1, size + 1)),
         )
-        self.ledger = LocalLedger(store, self.guard, KEYS, stamper, [TSA.root])
+        self.ledger = LocalLedger(self.store, self.guard, KEYS, stamper, [TSA.root])
 
     def schedule(self) -> Schedule:
         return Schedule(
