@@ -10,4 +10,7 @@ import ``holder``: the two meet in ``ledger.doors.client``.
     sequencer   the only writer: commit, read again, sign, publish
     sources     where a certificate says its CRL, its OCSP responder and its issuer are
     capture     what stamps are judged with later: certificates, CRLs, OCSP answers
+    access      who may append to a hosted ledger, and how much
+    schedule    what a hosted ledger does by itself: stamps, a cover a day; its diary
+    gaps        outages, told from the stamps that are missing
 """

@@ -253,13 +253,14 @@ class Access:
         """
         if entries < 1:
             raise ValueError(f"{entries} entries, want 1 or more")
+        # First what is due: if the file cannot be written, nothing is taken.
+        self._write_if_due()
         today = self._today()
         with self._asking() as connection:
             use = self._use(connection, grant, today)
             left = None if grant.quota is None else grant.quota - use.entries - entries
             if left is None or left >= 0:
                 use.entries += entries
-        self._write_if_due()
         if left is not None and left < 0:
             raise LimitError(
                 f"quota of {grant.quota} entries a day has {left + entries} left, want {entries}",

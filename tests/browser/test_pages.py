@@ -104,7 +104,11 @@ def test_state_is_told_to_a_screen_reader(browser: Browser, site: str, language:
     assert [role for role, _ in told].count("main") == 1
     assert ("heading", "ledger.example.org/one") in told
     table, field, picture = {
-        "en": ("Time-stamping authorities", "Look up an entry by its number", "17,400 entries"),
+        "en": (
+            "Time-stamping authorities",
+            "Look up an entry by its number",
+            "Entries stamped in 30 days",
+        ),
         "zh": ("时间戳机构", "按序号查看登记项", "30 天内加盖 17,400 项"),
     }[language]
     assert ("table", table) in told

@@ -181,8 +181,8 @@ def test_every_address_of_the_pages_own_leads_somewhere(client: FlaskClient) -> 
 def test_state_tells_size_stamps_and_what_is_waited_for(client: FlaskClient) -> None:
     page = text(client, "/?lang=en")
     assert "ledger.example.org/one" in page
-    assert "12,000 of 12,345 entries" in page
-    assert "345 entries wait, since 2026-03-31 11:30:15 UTC" in page
+    assert "12,000 of 12,345 waiting: 345" in page
+    assert "waiting: 345, since 2026-03-31 11:30:15 UTC" in page
     assert "one 2026-03-31 10:30:15 UTC 12,000 nothing" in page
     assert "two none yet 0 no answer in time (no answer <within> 30 s)" in page
     assert bytes(range(32)).hex() in page
@@ -204,7 +204,7 @@ def test_entries_that_only_just_came_wait_without_a_moment(
     client: FlaskClient, shown: Shown
 ) -> None:
     shown.state = make_state(waiting_since=None)
-    assert "345 new entries wait" in text(client, "/")
+    assert "new, waiting: 345" in text(client, "/")
 
 
 def test_gaps_and_faults_are_told(client: FlaskClient, shown: Shown) -> None:
@@ -233,7 +233,7 @@ def test_new_ledger_has_a_page_too(client: FlaskClient, shown: Shown) -> None:
     shown.state = make_state(size=0, root=None, stamped=0, waiting_since=None, days=days)
     page = text(client, "/")
     assert "nothing was appended yet" in page
-    assert "0 entries stamped in 30 days; the longest wait was none" in page
+    assert "Entries stamped in 30 days: 0; longest wait: none." in page
 
 
 def test_chart_has_a_bar_a_day_and_says_the_same_as_a_table(client: FlaskClient) -> None:
@@ -241,7 +241,7 @@ def test_chart_has_a_bar_a_day_and_says_the_same_as_a_table(client: FlaskClient)
     assert page.count('class="chart-entries"') == DAYS - 1  # nothing on the first day
     assert page.count('class="chart-waits"') == len(range(3, DAYS, 3))
     assert page.count('<th scope="row">2026-') == DAYS
-    assert "17,400 entries stamped in 30 days; the longest wait was 31 min 30 s." in page
+    assert "Entries stamped in 30 days: 17,400; longest wait: 31 min 30 s." in page
 
 
 def test_browsers_language_is_used_until_one_is_chosen(client: FlaskClient) -> None:
@@ -255,7 +255,7 @@ def test_entry_shows_its_bytes_and_says_they_tell_nothing(client: FlaskClient) -
     page = text(client, "/entries/300?lang=en")
     assert bytes(range(64)).hex() in page
     assert "nothing about who appended them or what they stand for" in page
-    assert "of 310 entries" in page
+    assert "First checkpoint with it size 310" in page
     assert "tile/entries/001 tile/0/001" in page
     assert "one 2026-03-31 07:30:15 UTC 512" in page
     assert "不透露由谁登记、所指为何" in text(client, "/entries/300?lang=zh")

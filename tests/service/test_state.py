@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import flask
 import pytest
 
 from ledger.doors.http import NoAnswer
@@ -12,9 +13,11 @@ from ledger.operator.gaps import SILENT
 from ledger.operator.schedule import Schedule
 from ledger.tlog.merkle import leaf_hash
 from ledger.tlog.note import format_vkey
-from service.state import DAYS, FRESH_SECONDS, StateReader, read_entry
+from service.pages import Legal, make_pages
+from service.state import DAYS, FRESH_SECONDS, EntryState, StateReader, read_entry
 from tests.ledger.operator.test_schedule import DAY, HOUR, MINUTE, NOW, Hosted
 from tests.sequencer_checks import KEYS, entries
+from tests.service.test_pages import OPENAPI
 
 
 @pytest.fixture
@@ -141,3 +144,23 @@ def test_entry_that_is_not_there_is_not_found(hosted: Hosted, index: int) -> Non
     hosted.ledger.append(entries(0, 1))
     with pytest.raises(NotFoundError, match="the ledger has 1"):
         read_entry(hosted.ledger, hosted.store, index, [])
+
+
+def test_pages_of_a_real_ledger_show_it(
+    hosted: Hosted, schedule: Schedule, reader: StateReader
+) -> None:
+    app = flask.Flask(__name__, static_folder=None)
+
+    def read_one(index: int) -> EntryState:
+        return read_entry(hosted.ledger, hosted.store, index, ["one"])
+
+    app.register_blueprint(make_pages(reader.read, read_one, OPENAPI, Legal()))
+    with app.test_client() as client:
+        assert "nothing was appended yet" in client.get("/").text
+        assert client.get("/entries/0").status_code == 404
+        schedule.round()
+        hosted.clock.now += HOUR
+        page = client.get("/").text
+        assert "1 of 1<" in page
+        assert "Entries stamped in 30 days: 1;" in page
+        assert hosted.diary.covers()[0].entry.hex() in client.get("/entries/0").text

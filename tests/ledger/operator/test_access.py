@@ -241,7 +241,8 @@ def test_quota_is_written_behind_and_goes_on_after_a_restart(path: Path, clocks:
     assert onlooker.list()[0][1] == 0
     clocks.seconds += WRITE_SECONDS
     first.spend(first.check(text), 10)
-    assert onlooker.list()[0][1] == 20
+    assert onlooker.list()[0][1] == 10
+    assert first.list()[0][1] == 20
     first.spend(first.check(text), 10)
     first.close()
     assert onlooker.list()[0][1] == 30
@@ -326,6 +327,21 @@ def test_tokens_that_cannot_be_asked_are_unavailable_and_not_refused(
         connection.execute("DROP TABLE tokens")
     with pytest.raises(UnavailableError, match="the tokens could not be asked"):
         access.check(text)
+
+
+def test_quota_is_not_taken_if_what_was_spent_cannot_be_written(
+    access: Access, path: Path, clocks: Clocks
+) -> None:
+    grant = access.check(access.new("lab", quota=100))
+    access.spend(grant, 10)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("ALTER TABLE spent RENAME TO moved")
+    clocks.seconds += WRITE_SECONDS
+    with pytest.raises(UnavailableError):
+        access.spend(grant, 10)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("ALTER TABLE moved RENAME TO spent")
+    assert access.spend(grant, 1) == 89
 
 
 def test_expiry_is_days_from_now_or_the_beginning_of_a_day() -> None:
