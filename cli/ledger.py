@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from cli.compose import VKEYS, guard_path, ledger_keys, read_vkeys, vault_folder
+from cli.covers import covers
 from cli.ledger_backup import backup, restore
 from cli.output import (
     EXIT_DONE,
@@ -40,6 +41,7 @@ def ledger(context: click.Context) -> None:
 ledger.add_command(backup)
 ledger.add_command(restore)
 ledger.add_command(token)
+ledger.add_command(covers)
 
 
 @ledger.command("audit")

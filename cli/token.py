@@ -51,13 +51,18 @@ def home_option(command: F) -> F:
     )(command)
 
 
+def hosted_home(given: str) -> Path:
+    """The home of a hosted ledger; NotFoundError if ``given`` is none."""
+    if not (Path(given) / SETTINGS).is_file():
+        hint = "tally ledger init makes one; its folder has a ledger.toml"
+        raise NotFoundError(f"no hosted ledger in {given}", hint=hint)
+    return Path(given)
+
+
 @contextmanager
 def _access(home: str) -> Iterator[Access]:
     """The tokens of the ledger in ``home``; a service that runs may have them open too."""
-    if not (Path(home) / SETTINGS).is_file():
-        hint = "tally ledger init makes one; its folder has a ledger.toml"
-        raise NotFoundError(f"no hosted ledger in {home}", hint=hint)
-    with closing(Access(Path(home) / ACCESS_FILE, clock=now)) as access:
+    with closing(Access(hosted_home(home) / ACCESS_FILE, clock=now)) as access:
         yield access
 
 
