@@ -47,7 +47,8 @@ ORDER: Mapping[str, str] = {
         " audit_tree audit_rows audit"
     ),
     "ledger/holder": (
-        "config schema lock keys records captures prover receipts kept_ledger search said manifests"
+        "ledger_setting config schema lock keys records captures prover receipts kept_ledger"
+        " tile_cache seen wire remote search said manifests"
         " originals kept checks successions vault exporting segments signing anchoring excerpts"
         " by_hand readme keychain bundling snapshot backup checking"
     ),

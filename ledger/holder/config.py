@@ -16,6 +16,7 @@ from ledger.doors.tsa_setting import (
     toml_whole,
 )
 from ledger.errors import MalformedError, NotFoundError
+from ledger.holder.ledger_setting import LedgerSetting, format_ledger, parse_ledger
 
 DEFAULT_KEEP_LIMIT_BYTES = 1 << 30
 """Carriers above this are kept only when asked for: one gibibyte."""
@@ -36,7 +37,8 @@ class Config:
     ``wanted``: TSAs that must answer before a stamp is complete. ``keep_limit_bytes``: biggest
     carrier kept without being asked. ``minimum_interval_seconds``: between two stamps.
     ``profile``: one of PROFILES; in ``cn`` a domestic TSA is wanted among them. ``recovery``: age
-    recipients that can open kept originals beside the vault itself.
+    recipients that can open kept originals beside the vault itself. ``ledger``: None if it lies in
+    the vault; else its operator asks TSAs, and the vault has none of its own.
     MalformedError if two TSAs have one name, or fewer are there than wanted, or what is no
     recipient, or one named twice.
     """
@@ -50,6 +52,7 @@ class Config:
     )
     profile: str = "intl"
     recovery: tuple[str, ...] = ()
+    ledger: LedgerSetting | None = None
 
     def __post_init__(self) -> None:
         for recipient in self.recovery:
@@ -60,7 +63,11 @@ class Config:
         if twice := {name for name in names if names.count(name) > 1}:
             raise MalformedError(f"two TSAs have the name {min(twice)!r}")
         there = DEVELOPMENT_TSAS if self.development else len(names)
-        if self.wanted > there:
+        if self.ledger is not None:
+            if self.development or self.tsas:
+                text = "the ledger is not in the vault: its operator asks the TSAs"
+                raise MalformedError(text, hint="leave out [[tsa]] and development")
+        elif self.wanted > there:
             text = f"{self.wanted} TSAs are wanted, and only {there} are there to ask"
             raise MalformedError(text, hint="name more TSAs, or want fewer")
         if self.profile not in PROFILES:
@@ -74,7 +81,8 @@ class Config:
     @property
     def lacks_domestic_tsa(self) -> bool:
         """Whether profile ``cn`` is without the domestic TSA that it is for."""
-        return self.profile == "cn" and not any(tsa.is_domestic for tsa in self.tsas)
+        lacks = self.ledger is None and not any(tsa.is_domestic for tsa in self.tsas)
+        return self.profile == "cn" and lacks
 
 
 def cn_config(config: Config, username: str | None, password_file: str | None) -> Config:
@@ -102,7 +110,10 @@ def format_config(config: Config) -> bytes:
         lines.append(f"profile = {toml_text(config.profile)}")
     if config.recovery:
         lines.append(_format_recovery(config.recovery))
-    return ("\n".join(lines) + "\n").encode("utf-8") + b"".join(map(format_tsa, config.tsas))
+    tables = [format_tsa(tsa) for tsa in config.tsas]
+    if config.ledger is not None:
+        tables.append(format_ledger(config.ledger))
+    return ("\n".join(lines) + "\n").encode("utf-8") + b"".join(tables)
 
 
 def _format_recovery(recovery: tuple[str, ...]) -> str:
@@ -174,7 +185,7 @@ def parse_config(content: bytes) -> Config:
         raise MalformedError(f"settings are not TOML: {error}") from error
     defaults = Config()
     known = {"development", "wanted", "minimum_interval_seconds", "keep_limit_bytes"}
-    if unknown := sorted(set(table) - known - {"tsa", "profile", "recovery"}):
+    if unknown := sorted(set(table) - known - {"tsa", "profile", "recovery", "ledger"}):
         raise MalformedError(f"settings have unknown key {unknown[0]!r}")
     profile = table.get("profile", defaults.profile)
     if not isinstance(profile, str):
@@ -195,4 +206,5 @@ def parse_config(content: bytes) -> Config:
         tsas=parse_tsas(table),
         profile=profile,
         recovery=tuple(recovery),
+        ledger=parse_ledger(table["ledger"]) if "ledger" in table else None,
     )

@@ -101,6 +101,11 @@ class Receipts:
         rows = self._all(sql, (origin, wanted, self.reach(origin).bound(wanted)))
         return tuple(sorted(row[0] for row in rows))
 
+    def lacking_indexes(self, origin: str, wanted: int) -> tuple[int, ...]:
+        """Places in this ledger of the records with a receipt of fewer than ``wanted`` TSAs."""
+        sql = "SELECT idx FROM records WHERE ledger = ? AND stamps < ? ORDER BY idx"
+        return tuple(row[0] for row in self._all(sql, (origin, wanted)))
+
     def first_stamps(self, origin: str, index: int) -> tuple[Stamp, ...]:
         """Of every TSA the stamp over the smallest tree that includes entry ``index``."""
         found = self._first_sizes(origin, self.reach(origin), index)

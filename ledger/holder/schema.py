@@ -95,7 +95,19 @@ _KEYS = (
     "CREATE UNIQUE INDEX keys_person ON keys (role) WHERE role = 'person'",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_RECORDS, _RECEIPTS, _KEEPING, _HEARTBEATS, _KEYS)
+_SEEN = (
+    # Of a ledger elsewhere: the newest signed file that it showed.
+    "CREATE TABLE seen (origin TEXT PRIMARY KEY, file BLOB NOT NULL)",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    _RECORDS,
+    _RECEIPTS,
+    _KEEPING,
+    _HEARTBEATS,
+    _KEYS,
+    _SEEN,
+)
 """Statements by version: the first makes version 1 of an empty database."""
 
 

@@ -1,0 +1,194 @@
+"""What a ledger's service is asked over HTTP, and what its answers are in form.
+
+Nothing is believed here but the form: ``remote`` checks. What is public is asked for without the
+token, so that asking for tiles names nobody; the token goes with what is appended, and is read from
+its file each time.
+"""
+
+import http
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ledger.doors.client import Stamp
+from ledger.doors.files import check_private, read_limited
+from ledger.doors.http import NoAnswer, exchange, get
+from ledger.errors import MalformedError, NotFoundError, UnavailableError
+from ledger.record.rfc4648 import decode_base64url
+from ledger.record.strict_json import JsonValue, parse_json
+from ledger.tlog.merkle import HASH_SIZE
+from ledger.tlog.note import MAX_NOTE_BYTES
+from ledger.tlog.tile import TILE_WIDTH, Tile, format_tile_path
+
+TIMEOUT_SECONDS = 30.0
+"""An append waits for a durable commit, behind others; tiles come within one."""
+
+MAX_APPENDED_BYTES = 1 << 16
+"""The answer to a full batch: a thousand indexes, and a checkpoint."""
+
+MAX_STAMPED_BYTES = 1 << 22
+"""Sixteen responses of the largest size, and certificates."""
+
+MAX_TOKEN_FILE_BYTES = 1 << 10
+
+OCTETS = "application/octet-stream"
+JSON = "application/json"
+TEXT = "text/plain"
+
+_TOKEN = re.compile(r"tally_[0-9a-f]{8}_[A-Za-z0-9_-]{43}")
+
+
+@dataclass(frozen=True, slots=True)
+class Stamped:
+    """A stamped tree: its signed file, the TSAs' responses over it, and who has not answered.
+
+    ``certificates``: DER, of the TSAs. Nothing of it is checked.
+    """
+
+    size: int
+    signed_file: bytes
+    stamps: tuple[Stamp, ...]
+    pending: tuple[tuple[str, str], ...]
+    certificates: tuple[bytes, ...]
+
+
+class Wire:
+    """The service at ``url``. ``token_file``: None for who only reads.
+
+    Every method: NotFoundError for what it does not have, MalformedError for an answer in another
+    form, UnavailableError for everything else that is no answer.
+    """
+
+    def __init__(
+        self, url: str, token_file: Path | None, *, timeout_seconds: float = TIMEOUT_SECONDS
+    ) -> None:
+        self._url = url.rstrip("/")
+        self._token_file = token_file
+        self._timeout_seconds = timeout_seconds
+
+    def checkpoint(self) -> bytes:
+        """The newest signed file (c2sp.org/tlog-tiles)."""
+        return self._get("checkpoint", TEXT, MAX_NOTE_BYTES)
+
+    def tile(self, tile: Tile) -> bytes:
+        """The content of ``tile``; of a partial one that is gone, from the full one.
+
+        c2sp.org/tlog-tiles: a partial tile may go when the full one is there.
+        """
+        try:
+            return self._tile(tile)
+        except NotFoundError:
+            if tile.width == TILE_WIDTH:
+                raise
+        whole = self._tile(Tile(tile.level, tile.index, TILE_WIDTH))
+        return whole[: tile.size_bytes]
+
+    def _tile(self, tile: Tile) -> bytes:
+        content = self._get(format_tile_path(tile), OCTETS, TILE_WIDTH * HASH_SIZE)
+        if len(content) != tile.size_bytes:
+            raise MalformedError(f"{tile} has {len(content)} bytes, want {tile.size_bytes}")
+        return content
+
+    def append(self, entries: Sequence[bytes]) -> tuple[tuple[int, ...], bytes]:
+        """Send ``entries``; their indexes and a signed file, as answered after they are durable."""
+        answer = exchange(
+            f"{self._url}/v1/entries",
+            b"".join(entries),
+            OCTETS,
+            accept=JSON,
+            limit_bytes=MAX_APPENDED_BYTES,
+            timeout_seconds=self._timeout_seconds,
+            authorization=self._authorization(),
+        )
+        table = _object(_given(answer))
+        indexes, checkpoint = table.get("indexes"), table.get("checkpoint")
+        if not isinstance(indexes, list) or not isinstance(checkpoint, str):
+            raise MalformedError("the answer to an append has no indexes and checkpoint")
+        return tuple(map(_number, indexes)), checkpoint.encode()
+
+    def stamps(self, size: int) -> Stamped:
+        """The first stamped tree of ``size`` entries or more; NotFoundError while there is none."""
+        table = _object(self._get(f"v1/stamps/{size}", JSON, MAX_STAMPED_BYTES))
+        checkpoint = _text(table, "checkpoint").encode()
+        stamped = _number(table.get("size"))
+        if stamped < size:
+            raise MalformedError(f"stamps of size {stamped} were given, want {size} or more")
+        return Stamped(
+            stamped,
+            checkpoint,
+            tuple(
+                Stamp(stamped, _text(one, "tsa"), decode_base64url(_text(one, "response")))
+                for one in _tables(table, "stamps")
+            ),
+            tuple((_text(one, "tsa"), _text(one, "reason")) for one in _tables(table, "pending")),
+            tuple(decode_base64url(_text(one, "der")) for one in _tables(table, "certificates")),
+        )
+
+    def _get(self, path: str, accept: str, limit_bytes: int) -> bytes:
+        answer = get(
+            f"{self._url}/{path}",
+            accept=accept,
+            limit_bytes=limit_bytes,
+            timeout_seconds=self._timeout_seconds,
+        )
+        return _given(answer, path)
+
+    def _authorization(self) -> str:
+        """The header's value: a secret, which no message ever shows."""
+        if self._token_file is None:
+            raise UnavailableError("no token to append with", hint="--token-file FILE")
+        content = read_limited(self._token_file, MAX_TOKEN_FILE_BYTES)
+        check_private(self._token_file)
+        try:
+            token = content.decode("ascii").strip()
+        except UnicodeDecodeError:
+            token = ""
+        if not _TOKEN.fullmatch(token):
+            text = f"{self._token_file} has no token in it, want tally_…"
+            raise MalformedError(text, hint="the ledger's operator makes one: tally ledger token")
+        return f"Bearer {token}"
+
+
+def _given(answer: bytes | NoAnswer, path: str = "v1/entries") -> bytes:
+    """The answer's body, or why there is none."""
+    if isinstance(answer, bytes):
+        return answer
+    if answer.status == http.HTTPStatus.NOT_FOUND:
+        raise NotFoundError(f"the ledger has no {path}")
+    if answer.status in (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN):
+        hint = "it is wrong, expired, revoked or not for appending: ask the ledger's operator"
+        raise UnavailableError("the ledger does not take the token", hint=hint)
+    after = answer.retry_after_seconds
+    again = None if after is None else f"it asks to be tried again in {after} s"
+    raise UnavailableError(f"no answer from the ledger: {answer.text}", hint=again)
+
+
+def _object(content: bytes) -> dict[str, JsonValue]:
+    return _as_object(parse_json(content, limit_bytes=len(content)))
+
+
+def _as_object(value: JsonValue) -> dict[str, JsonValue]:
+    if not isinstance(value, dict):
+        raise MalformedError("the ledger's answer is no JSON object")
+    return value
+
+
+def _tables(table: dict[str, JsonValue], name: str) -> list[dict[str, JsonValue]]:
+    value = table.get(name)
+    if not isinstance(value, list):
+        raise MalformedError(f"the ledger's answer has no list of {name}")
+    return [_as_object(one) for one in value]
+
+
+def _text(table: dict[str, JsonValue], name: str) -> str:
+    value = table.get(name)
+    if not isinstance(value, str):
+        raise MalformedError(f"the ledger's answer has no text {name}")
+    return value
+
+
+def _number(value: JsonValue) -> int:
+    if type(value) is not int or value < 0:
+        raise MalformedError("the ledger's answer has no number where one is wanted")
+    return value
