@@ -2,10 +2,9 @@
 
 import contextlib
 import functools
-import hashlib
 import os
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,13 +12,20 @@ from pathlib import Path
 import click
 import platformdirs
 
+from cli.afar import begin_chains, open_remote
 from cli.output import hint, talk
 from cli.passphrase import passphrase_of
+from cli.tsas import make_development_tsas, make_tsas
 from ledger.doors.client import Ledger, StampReport
-from ledger.doors.files import free_bytes, read_limited, write_durably
+from ledger.doors.files import free_bytes, read_limited
 from ledger.doors.keys import KEY_TYPES, load_ledger_keys, make_ledger_keys
-from ledger.doors.tsa_setting import TsaSetting
-from ledger.errors import ConflictError, LedgerError, MalformedError, NotFoundError
+from ledger.errors import (
+    ConflictError,
+    LedgerError,
+    MalformedError,
+    NotFoundError,
+    UnavailableError,
+)
 from ledger.holder.anchoring import Anchorer
 from ledger.holder.config import Config
 from ledger.holder.kept_ledger import LEDGER_LOST, KeptLedger
@@ -28,22 +34,15 @@ from ledger.holder.vault import Vault, begin_vault, finish_vault, open_vault
 from ledger.operator.attempts import Attempts
 from ledger.operator.capture import Capture
 from ledger.operator.closed import ClosedLedger
-from ledger.operator.devtsa import DevelopmentTsa
 from ledger.operator.guard import Guard
 from ledger.operator.local import LocalLedger
 from ledger.operator.sequencer import LedgerKeys
 from ledger.operator.stamper import Stamper
 from ledger.operator.store.sqlite import SqliteStore
-from ledger.operator.tsa import WAIT_SECONDS, Credentials, HttpTsa, Tsa
+from ledger.operator.tsa import WAIT_SECONDS
 from ledger.proof.roots import read_roots
-from ledger.proof.stamps import format_certificate
 from ledger.tlog.checkpoint import self_certifying_origin
 from ledger.tlog.note import NoteKey, parse_vkey
-
-DEVELOPMENT_NAMES = ("development-1", "development-2")
-DEVELOPMENT_TRUST = "development-trust.toml"
-MAX_TSA_BYTES = 1 << 16
-"""A development TSA's keys and certificates as PEM: some 3 KB."""
 
 VKEYS = "vkeys"
 """The public keys of a ledger that is closed, in its folder, a line each (c2sp.org/signed-note)."""
@@ -104,7 +103,9 @@ def make_tally(
     passphrase: str | None = None,
     key_type: str = KEY_TYPES[0],
 ) -> Tally:
-    """Make a vault with an embedded ledger in ``folder``; ConflictError if there is one.
+    """Make a vault in ``folder``, with its ledger unless that is elsewhere (``config.ledger``).
+
+    ConflictError if there is a vault.
 
     ``passphrase``, ``key_type``: as in ``begin_vault``.
     If we die at any point, the same call goes on where it was: what is there is used, and the
@@ -112,10 +113,10 @@ def make_tally(
     """
     vault = begin_vault(folder, config, passphrase=passphrase, key_type=key_type)
     ledger = folder / "ledger"
-    if not (ledger / "keys.pem").exists():
+    if config.ledger is None and not (ledger / "keys.pem").exists():
         make_ledger_keys(ledger / "keys.pem")
     if config.development:
-        _make_development_tsas(folder, clock)
+        make_development_tsas(folder, clock)
     tally = _join(vault, clock, state)
     if tally.closed is not None:
         # The guard was lost since the attempt that is gone on with.
@@ -145,6 +146,9 @@ def open_tally(
     )
     if writing and tally.closed is not None:
         raise tally.closed
+    if writing and tally.vault.config.ledger is not None:
+        # Only a backup that was restored has them there.
+        begin_chains(tally.vault, tally.vault.ledger_folder / VKEYS)
     successions = tally.vault.successions.all()
     if writing and successions:
         # Left undone if a `tally vault successor` died.
@@ -157,18 +161,39 @@ def open_to_read(folder: Path) -> Tally:
     """``open_tally`` for commands that only read; says so if the ledger is closed.
 
     Pending stamps get one try of ``SPARE_SECONDS`` at most. Not in a development vault: its TSAs
-    are always there, and have stamped whatever they were asked to.
+    are always there, and have stamped whatever they were asked to; and a ledger elsewhere is not
+    asked while no record waits for stamps.
     """
     tally = _open_or_kept(folder)
     if tally.closed is not None:
         talk(f"the ledger is closed, and can only be read: {tally.closed}")
         if tally.closed.hint:
             hint(tally.closed.hint)
-    elif not tally.vault.config.development:
+    elif _may_wait_for_stamps(tally.vault):
         # The command is for something else: what goes wrong here is tried again.
         with contextlib.suppress(LedgerError):
-            return replace(tally, tried=tally.anchorer.stamp())
+            return replace(tally, tried=_stamp_or_tell(tally))
     return tally
+
+
+def _may_wait_for_stamps(vault: Vault) -> bool:
+    setting, wanted = vault.config.ledger, vault.config.wanted
+    if setting is None:
+        return not vault.config.development
+    return bool(vault.receipts.lacking_indexes(setting.origin, wanted))
+
+
+def _stamp_or_tell(tally: Tally) -> StampReport | None:
+    """Give pending stamps a try; of a ledger elsewhere that does not hold, it is told."""
+    try:
+        return tally.anchorer.stamp()
+    except UnavailableError:
+        raise
+    except LedgerError as error:
+        if tally.vault.config.ledger is not None:
+            talk(f"{error}")
+            hint(error.hint or "tally sync")
+        raise
 
 
 def _open_or_kept(folder: Path) -> Tally:
@@ -206,6 +231,10 @@ def _join(
         one.origin: open_closed(vault, vault.folder / one.folder, clock, one.successor)
         for one in vault.successions.all()
     }
+    if vault.config.ledger is not None:
+        remote = open_remote(vault, vault.config.ledger, wait_seconds, offline())
+        anchorer = Anchorer(vault, remote, clock=clock, random_bytes=secrets.token_bytes)
+        return Tally(vault, remote, anchorer, remote.closed, earlier=earlier)
     folder = vault.ledger_folder
     attempts = None if vault.config.development else open_attempts(vault)
     ledger: LocalLedger | ClosedLedger
@@ -330,53 +359,6 @@ def close_with_command(close: Callable[[], None]) -> None:
     context = click.get_current_context(silent=True)
     if context is not None:
         context.call_on_close(close)
-
-
-def make_tsas(vault: Vault, clock: Clock) -> tuple[Sequence[Tsa], Sequence[bytes]]:
-    """The TSAs of the vault's settings, and the certificates that go into bundles."""
-    if not vault.config.development:
-        return [_http_tsa(tsa) for tsa in vault.config.tsas], ()
-    folder = vault.folder / "ledger"
-    tsas = [
-        DevelopmentTsa.from_pem(read_limited(folder / f"{name}.pem", MAX_TSA_BYTES), clock)
-        for name in DEVELOPMENT_NAMES
-    ]
-    return tsas, [tsa.root for tsa in tsas]
-
-
-def _http_tsa(tsa: TsaSetting) -> HttpTsa:
-    if tsa.username is None or tsa.password_file is None:
-        return HttpTsa(tsa.name, tsa.url)
-    credentials = Credentials(tsa.username, Path(tsa.password_file))
-    return HttpTsa(tsa.name, tsa.url, credentials=credentials)
-
-
-def _make_development_tsas(folder: Path, clock: Clock) -> None:
-    """The development TSAs that are missing, and the trust file that accepts them."""
-    tsas: list[DevelopmentTsa] = []
-    for name in DEVELOPMENT_NAMES:
-        path = folder / "ledger" / f"{name}.pem"
-        if not path.exists():
-            write_durably(path, DevelopmentTsa.create(name, clock).to_pem())
-        tsas.append(DevelopmentTsa.from_pem(read_limited(path, MAX_TSA_BYTES), clock))
-    write_development_trust(folder, tsas)
-
-
-def development_trust(tsa: DevelopmentTsa) -> list[str]:
-    """The lines of a trust file that accept ``tsa``, as one that proves nothing."""
-    anchor = hashlib.sha256(tsa.root).hexdigest()
-    return ["[[tsa]]", f'name = "{tsa.name}"', f'anchor = "{anchor}"', "development = true"]
-
-
-def write_development_trust(folder: Path, tsas: Sequence[DevelopmentTsa]) -> None:
-    """The trust file for a vault's own development TSAs, and their roots as PEM for openssl."""
-    lines = ["# Accepts this vault's development TSAs. It proves nothing: they are your own.", ""]
-    for tsa in tsas:
-        _, pem = format_certificate(tsa.root)
-        write_durably(folder / f"{tsa.name}-root.pem", pem, mode=0o644, overwrite=True)
-        lines += [*development_trust(tsa), ""]
-    trust = "\n".join(lines).encode("ascii")
-    write_durably(folder / DEVELOPMENT_TRUST, trust, mode=0o644, overwrite=True)
 
 
 def check_notebook(vault: Vault, name: str) -> None:

@@ -12,8 +12,9 @@ import click
 
 import cli
 from cli.checking import check_bundle
-from cli.compose import DEVELOPMENT_TRUST, Tally, make_tally
+from cli.compose import Tally, make_tally
 from cli.output import EXIT_DONE, EXIT_REFUTED, as_language, colour, language_option, result, talk
+from cli.tsas import DEVELOPMENT_TRUST
 from ledger.doors.carrier import FileCarrier, FolderCarrier, read_carrier
 from ledger.doors.files import write_bundle, write_durably
 from ledger.errors import NotFoundError

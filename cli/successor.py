@@ -66,6 +66,9 @@ def succeed(tally: Tally, clock: Clock = now) -> None:
     next call); after it, the next command that writes does what is left.
     """
     vault, old = tally.vault, tally.ledger
+    if vault.config.ledger is not None:
+        text = "the ledger of this vault is elsewhere: its operator goes on, or follows it"
+        raise ConflictError(text, hint="a new vault anchors in another ledger: tally init")
     if tally.closed is None:
         text = "the ledger of this vault can go on: there is nothing to succeed"
         raise ConflictError(text, hint="a ledger is closed when it was restored, or lost its guard")

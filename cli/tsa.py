@@ -10,15 +10,7 @@ from typing import Any
 import click
 
 from cli.checking import read_trust
-from cli.compose import (
-    MAX_TSA_BYTES,
-    development_trust,
-    make_tsas,
-    now,
-    offline,
-    open_attempts,
-    vault_folder,
-)
+from cli.compose import now, offline, open_attempts, vault_folder
 from cli.output import (
     EXIT_DONE,
     EXIT_INCOMPLETE,
@@ -32,6 +24,7 @@ from cli.output import (
     vault_option,
 )
 from cli.trial import Politeness, Trial, try_tsas
+from cli.tsas import MAX_TSA_BYTES, development_trust, make_tsas
 from cli.waiting import notes, password_path, tsa_states
 from ledger.doors.files import read_limited, write_durably
 from ledger.doors.tsa_setting import TsaSetting

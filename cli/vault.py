@@ -8,15 +8,7 @@ from typing import Any
 
 import click
 
-from cli.compose import (
-    DEVELOPMENT_TRUST,
-    Tally,
-    make_tally,
-    now,
-    open_to_read,
-    pending_words,
-    vault_folder,
-)
+from cli.compose import Tally, make_tally, now, open_to_read, pending_words, vault_folder
 from cli.output import (
     EXIT_DONE,
     EXIT_INCOMPLETE,
@@ -30,6 +22,7 @@ from cli.output import (
     vault_option,
 )
 from cli.passphrase import given_passphrase, new_passphrase
+from cli.tsas import DEVELOPMENT_TRUST
 from cli.waiting import notes, password_path, tsa_states
 from ledger.doors.carrier import FileCarrier, FolderCarrier, read_carrier
 from ledger.doors.client import Stamp

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from cli.compose import DEVELOPMENT_NAMES
+from cli.tsas import DEVELOPMENT_NAMES
 from ledger.errors import LedgerError
 from ledger.holder.config import Config
 from ledger.operator.attempts import ANSWERED, ASKING, UNFINISHED, Attempt, Attempts

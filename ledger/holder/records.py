@@ -16,6 +16,7 @@ from ledger.doors.sqlite import transaction
 from ledger.errors import ConflictError, MalformedError, NotFoundError
 from ledger.holder.schema import asking
 from ledger.record.claims import format_time
+from ledger.record.sdjwt import RandomBytes
 
 _COLUMNS = (
     "number, entry, notebook, chain, seq, sdjwt, kind, stage, title, label, path, content, "
@@ -80,6 +81,14 @@ class Records:
         sql = "SELECT name FROM notebooks WHERE name <> ? ORDER BY created, rowid"
         rows = self._all(sql, (KEYS,))
         return tuple(str(row[0]) for row in rows)
+
+    def begin_chains(self, random_bytes: RandomBytes) -> None:
+        """Have every notebook go on as a new chain, all in one transaction."""
+        with transaction(self._database):
+            connection = self._database.conn
+            names = connection.execute("SELECT name FROM notebooks").fetchall()
+            rows = [(random_bytes(16).hex(), name) for (name,) in names]
+            connection.executemany("UPDATE notebooks SET chain = ? WHERE name = ?", rows)
 
     def head(self, notebook: str) -> StoredRecord | None:
         """The last record of a notebook's chain."""

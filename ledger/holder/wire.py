@@ -54,18 +54,25 @@ class Stamped:
 
 
 class Wire:
-    """The service at ``url``. ``token_file``: None for who only reads.
+    """The service at ``url``.
 
+    ``token_file``: None for who only reads. ``offline``: why nobody may be asked, if so.
     Every method: NotFoundError for what it does not have, MalformedError for an answer in another
     form, UnavailableError for everything else that is no answer.
     """
 
     def __init__(
-        self, url: str, token_file: Path | None, *, timeout_seconds: float = TIMEOUT_SECONDS
+        self,
+        url: str,
+        token_file: Path | None,
+        *,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        offline: str | None = None,
     ) -> None:
         self._url = url.rstrip("/")
         self._token_file = token_file
         self._timeout_seconds = timeout_seconds
+        self._offline = offline
 
     def checkpoint(self) -> bytes:
         """The newest signed file (c2sp.org/tlog-tiles)."""
@@ -92,6 +99,8 @@ class Wire:
 
     def append(self, entries: Sequence[bytes]) -> tuple[tuple[int, ...], bytes]:
         """Send ``entries``; their indexes and a signed file, as answered after they are durable."""
+        authorization = self._authorization()
+        self._require_online()
         answer = exchange(
             f"{self._url}/v1/entries",
             b"".join(entries),
@@ -99,7 +108,7 @@ class Wire:
             accept=JSON,
             limit_bytes=MAX_APPENDED_BYTES,
             timeout_seconds=self._timeout_seconds,
-            authorization=self._authorization(),
+            authorization=authorization,
         )
         table = _object(_given(answer))
         indexes, checkpoint = table.get("indexes"), table.get("checkpoint")
@@ -126,6 +135,7 @@ class Wire:
         )
 
     def _get(self, path: str, accept: str, limit_bytes: int) -> bytes:
+        self._require_online()
         answer = get(
             f"{self._url}/{path}",
             accept=accept,
@@ -133,6 +143,10 @@ class Wire:
             timeout_seconds=self._timeout_seconds,
         )
         return _given(answer, path)
+
+    def _require_online(self) -> None:
+        if self._offline is not None:
+            raise UnavailableError(self._offline)
 
     def _authorization(self) -> str:
         """The header's value: a secret, which no message ever shows."""

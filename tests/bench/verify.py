@@ -17,7 +17,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from measure import run
 
-from cli.compose import DEVELOPMENT_TRUST, make_tally
+from cli.compose import make_tally
+from cli.tsas import DEVELOPMENT_TRUST
 from ledger.doors.carrier import read_carrier
 from ledger.holder.bundling import Bundler, Choice
 from ledger.holder.config import Config

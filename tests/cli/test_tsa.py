@@ -13,7 +13,7 @@ from threading import Event, Thread
 
 import pytest
 
-from cli import compose
+from cli import compose, tsas
 from cli.waiting import NO_DOMESTIC
 from ledger.holder.config import parse_config
 from ledger.operator.devserver import DevelopmentServer
@@ -202,7 +202,7 @@ def test_test_says_what_a_verifier_would(
     assert "proves nothing" in row["signer"]
     assert abs(row["clock_behind_seconds"]) < 60
     trust = bare.work / "trust.toml"
-    trust.write_text("\n".join(compose.development_trust(one.tsa)))
+    trust.write_text("\n".join(tsas.development_trust(one.tsa)))
     ran = bare("tsa", "test", "one", "--trust", trust)
     assert "ok " in ran.out
     assert "beware" in ran.out
@@ -238,7 +238,7 @@ def test_test_asks_nobody_offline(bare: Tally, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_development_vault_tests_its_own_and_takes_no_other(tally: Tally) -> None:
-    trust = tally.vault / compose.DEVELOPMENT_TRUST
+    trust = tally.vault / tsas.DEVELOPMENT_TRUST
     rows = tally.json("tsa", "test", "--trust", trust)["tested"]
     assert [(row["ok"], row["trusted"], row["doubt"]) for row in rows] == [(True, True, None)] * 2
     assert [row["state"] for row in tally.json("tsa", "list")["tsas"]] == ["development"] * 2

@@ -53,7 +53,7 @@ def test_init_with_own_tsas_that_do_not_answer_is_done_and_says_what_is_pending(
 
 STEPS = [
     "make_ledger_keys",
-    "_make_development_tsas",
+    "make_development_tsas",
     "write_development_trust",
     "_join",
     "finish_vault",
