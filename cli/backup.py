@@ -4,9 +4,17 @@ from pathlib import Path
 
 import click
 
-from cli.compose import VKEYS, is_restored, now, open_tally, vault_folder
+from cli.compose import (
+    VKEYS,
+    is_restored,
+    now,
+    open_tally,
+    pending_words,
+    vault_folder,
+)
 from cli.output import (
     EXIT_DONE,
+    EXIT_INCOMPLETE,
     EXIT_REFUTED,
     format_size,
     hint,
@@ -22,6 +30,7 @@ from ledger.doors.files import read_limited
 from ledger.doors.keys import MAX_KEY_BYTES, RECIPIENT_FILE
 from ledger.errors import UnavailableError, VerificationError
 from ledger.holder.backup import BackupFolder
+from ledger.holder.config import Config
 from ledger.holder.lock import KEYRING_MARK
 from ledger.tlog.note import format_vkey
 
@@ -72,7 +81,7 @@ def backup(directory: str, only_check: bool, vault: str | None, as_json: bool) -
         talk(f"keys go along unencrypted ({', '.join(bare)}): whoever reads DIR can sign with them")
     else:
         talk("keys go along as they are, under their passphrase: without it they are of no use")
-    talk("the ledger's own keys and its guard do not: a restored vault goes on in a new ledger")
+    talk(_say_ledger(tally.vault.config))
     hint(f"tally vault backup --check {directory}")
     return EXIT_DONE
 
@@ -99,11 +108,43 @@ def restore(directory: str, number: int | None, vault: str | None, as_json: bool
     if not as_json:
         result(f"restored {len(snapshot.files)} files of {snapshot.made} to {target}")
     tally = open_tally(target)
+    if tally.vault.config.ledger is not None:
+        return _go_on(target, as_json)
     if not tally.vault.lock.unlock():
         advice = "`tally vault successor` on a terminal, or with --passphrase-file"
         raise UnavailableError("restored without a new ledger: the keys are locked", hint=advice)
     succeed(tally)
     return tell(*open_successor(target), as_json)
+
+
+def _say_ledger(config: Config) -> str:
+    if config.ledger is not None:
+        return "a restored vault goes on in new chains of the same ledger; its token is not here"
+    return "the ledger's own keys and its guard do not: a restored vault goes on in a new ledger"
+
+
+def _go_on(target: Path, as_json: bool) -> int:
+    """Go on in the ledger elsewhere that the vault anchored in, with every notebook a new chain."""
+    # If we die from here on, the next command that writes begins the chains.
+    tally = open_tally(target, writing=True)
+    sent = tally.anchorer.send()
+    pending = pending_words(tally.anchorer.stamp())
+    if as_json:
+        print_json(
+            {
+                "vault": str(target),
+                "ledger": tally.ledger.origin,
+                "sent": sent,
+                "pending": pending,
+            }
+        )
+    else:
+        result(f"ledger   {tally.ledger.origin}")
+        result(f"sent     {sent}")
+        for words in pending:
+            talk(words)
+        talk("every notebook goes on as a new chain of the same ledger, and names the old head")
+    return EXIT_INCOMPLETE if pending else EXIT_DONE
 
 
 def _check(folder: BackupFolder, as_json: bool) -> int:

@@ -107,7 +107,9 @@ def _vault(folder: Path) -> str:
         return f"none in {folder} (`tally init` makes one)"
     if tally.closed is not None:
         raise tally.closed
-    return f"{folder}, {tally.vault.records.count()} records, guard agrees"
+    setting = tally.vault.config.ledger
+    stands = "guard agrees" if setting is None else f"ledger at {setting.url}"
+    return f"{folder}, {tally.vault.records.count()} records, {stands}"
 
 
 def _tsas(folder: Path) -> list[tuple[str, bool, str]]:

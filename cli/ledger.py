@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from cli.afar import ledger_here
 from cli.compose import VKEYS, guard_path, ledger_keys, read_vkeys, vault_folder
 from cli.covers import covers
 from cli.ledger_backup import backup, restore
@@ -81,7 +82,7 @@ def audit_(origin: str | None, vault: str | None, as_json: bool) -> int:
 def _folder(vault: Vault, origin: str | None) -> Path:
     """The folder of the ledger: the vault's present one, or the earlier one that is named."""
     if origin is None:
-        return vault.ledger_folder
+        return ledger_here(vault)
     earlier = {one.origin: one.folder for one in vault.successions.all()}
     named = [name for name in earlier if name.removeprefix("tallystick/").startswith(origin)]
     named += [name for name in earlier if name == origin]

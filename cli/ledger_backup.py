@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from cli.afar import ledger_here
 from cli.compose import is_restored, ledger_keys, open_tally, vault_folder
 from cli.output import (
     EXIT_DONE,
@@ -68,7 +69,7 @@ def restore(directory: str, vault: str | None, as_json: bool) -> int:
 def _folder(vault: str | None) -> Path:
     """The folder of the vault's present ledger; ConflictError if it has no keys of its own."""
     with closing(open_vault(vault_folder(vault))) as holder:
-        folder = holder.ledger_folder
+        folder = ledger_here(holder)
     if is_restored(folder):
         text = "the ledger came out of a backup, and has no keys here"
         raise ConflictError(text, hint="tally vault successor")

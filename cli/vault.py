@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from cli.afar import pin_ledger
 from cli.compose import Tally, make_tally, now, open_to_read, pending_words, vault_folder
 from cli.output import (
     EXIT_DONE,
@@ -64,6 +65,9 @@ from ledger.report.timestamp import say_captured
     metavar="age1…",
     help="A key that opens kept originals too (repeatable).",
 )
+@click.option("--ledger", metavar="URL", help="Anchor in a ledger elsewhere, not in the vault.")
+@click.option("--token-file", metavar="FILE", help="Its token; only you may read the file.")
+@click.option("--ledger-keys", metavar="FILE", help="Its public keys (vkeys), if you have them.")
 @json_option
 def init(
     vault: str | None,
@@ -76,9 +80,12 @@ def init(
     username: str | None,
     password_file: str | None,
     recovery: tuple[str, ...],
+    ledger: str | None,
+    token_file: str | None,
+    ledger_keys: str | None,
     as_json: bool,
 ) -> int:
-    """Make a vault with a ledger in it."""
+    """Make a vault with a ledger in it, or one that anchors in a ledger elsewhere."""
     folder = vault_folder(vault)
     settings = tuple(TsaSetting(*_split_tsa(text)) for text in tsas)
     if development and settings:
@@ -92,7 +99,7 @@ def init(
         raise click.UsageError(
             "an account is for --profile cn: others are added by `tally tsa add`"
         )
-    config = replace(config, recovery=recovery)
+    config = _elsewhere(replace(config, recovery=recovery), ledger, token_file, ledger_keys)
     # Whoever names a passphrase file wants its passphrase to be needed.
     passphrase = given_passphrase() or (new_passphrase() if seal else None)
     try:
@@ -116,10 +123,31 @@ def init(
         result(f"trust   {folder / DEVELOPMENT_TRUST}   (development TSAs: prove nothing)")
     for words in [*pending_words(report), *notes(config)]:
         talk(words)
+    _tell_pinned(config, given=ledger_keys is not None)
     talk(_say_protection(passphrase is not None))
     talk("never anchor state secrets here: they are under another law (Order 126 Art. 28)")
     hint("tally anchor FOLDER")
     return EXIT_DONE
+
+
+def _elsewhere(
+    config: Config, url: str | None, token_file: str | None, keys_file: str | None
+) -> Config:
+    """``config`` with the ledger at ``url``, if one is given."""
+    if url is None and token_file is None and keys_file is None:
+        return config
+    if url is None or token_file is None:
+        raise click.UsageError("a ledger elsewhere is given by --ledger and --token-file")
+    if config.development or config.tsas != Config().tsas:
+        raise click.UsageError("a ledger elsewhere is stamped by its operator: name no TSA")
+    setting = pin_ledger(url, Path.cwd() / token_file, Path(keys_file) if keys_file else None)
+    return replace(config, tsas=(), ledger=setting)
+
+
+def _tell_pinned(config: Config, *, given: bool) -> None:
+    if config.ledger is not None and not given:
+        talk("the ledger's keys were asked of itself, and are pinned in the settings from now on")
+        hint("compare them with what its operator published: [ledger] in tallystick.toml")
 
 
 def _say_protection(sealed: bool) -> str:

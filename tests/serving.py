@@ -22,6 +22,7 @@ from ledger.operator.local import LocalLedger
 from ledger.operator.sequencer import LedgerKeys
 from ledger.operator.stamper import Stamper
 from ledger.operator.store.memory import MemoryStore
+from ledger.tlog.note import format_vkey
 from ledger.tlog.tile import parse_tile_path
 from tests.holding import CLOCK, TSAS
 from tests.sequencer_checks import KEYS
@@ -92,6 +93,8 @@ class Service(ThreadingHTTPServer):
             entries = [body[at : at + 64] for at in range(0, len(body), 64)]
             indexes = ledger.append(entries)
             return _json({"indexes": indexes, "checkpoint": ledger.checkpoint().decode()})
+        if path == "v1/ledger":
+            return _json({"origin": ledger.origin, "keys": [*map(format_vkey, ledger.keys)]})
         if path == "checkpoint":
             return Answer(ledger.checkpoint(), "text/plain; charset=utf-8")
         if path.startswith("tile/"):

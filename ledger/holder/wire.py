@@ -18,7 +18,7 @@ from ledger.errors import MalformedError, NotFoundError, UnavailableError
 from ledger.record.rfc4648 import decode_base64url
 from ledger.record.strict_json import JsonValue, parse_json
 from ledger.tlog.merkle import HASH_SIZE
-from ledger.tlog.note import MAX_NOTE_BYTES
+from ledger.tlog.note import MAX_NOTE_BYTES, NoteKey, parse_vkey
 from ledger.tlog.tile import TILE_WIDTH, Tile, format_tile_path
 
 TIMEOUT_SECONDS = 30.0
@@ -31,6 +31,9 @@ MAX_STAMPED_BYTES = 1 << 22
 """Sixteen responses of the largest size, and certificates."""
 
 MAX_TOKEN_FILE_BYTES = 1 << 10
+
+MAX_KEYS_BYTES = 1 << 14
+"""Two keys, of them one with ML-DSA-44: some 2 KB."""
 
 OCTETS = "application/octet-stream"
 JSON = "application/json"
@@ -73,6 +76,16 @@ class Wire:
         self._token_file = token_file
         self._timeout_seconds = timeout_seconds
         self._offline = offline
+
+    def keys(self) -> tuple[NoteKey, ...]:
+        """The public keys that it says it signs with: to be pinned once, and compared by a person.
+
+        MalformedError also if they are none.
+        """
+        keys = _object(self._get("v1/ledger", JSON, MAX_KEYS_BYTES)).get("keys")
+        if not isinstance(keys, list):
+            raise MalformedError("the ledger's answer has no list of keys")
+        return tuple(parse_vkey(one if isinstance(one, str) else "") for one in keys)
 
     def checkpoint(self) -> bytes:
         """The newest signed file (c2sp.org/tlog-tiles)."""
@@ -152,16 +165,21 @@ class Wire:
         """The header's value: a secret, which no message ever shows."""
         if self._token_file is None:
             raise UnavailableError("no token to append with", hint="--token-file FILE")
-        content = read_limited(self._token_file, MAX_TOKEN_FILE_BYTES)
-        check_private(self._token_file)
-        try:
-            token = content.decode("ascii").strip()
-        except UnicodeDecodeError:
-            token = ""
-        if not _TOKEN.fullmatch(token):
-            text = f"{self._token_file} has no token in it, want tally_…"
-            raise MalformedError(text, hint="the ledger's operator makes one: tally ledger token")
-        return f"Bearer {token}"
+        return f"Bearer {read_token(self._token_file)}"
+
+
+def read_token(path: Path) -> str:
+    """The token in the file at ``path``: a secret.
+
+    MalformedError if others may read the file, or it has no token; NotFoundError, UnavailableError.
+    """
+    content = read_limited(path, MAX_TOKEN_FILE_BYTES)
+    check_private(path)
+    token = content.decode("ascii", "replace").strip()
+    if not _TOKEN.fullmatch(token):
+        text = f"{path} has no token in it, want tally_…"
+        raise MalformedError(text, hint="the ledger's operator makes one: tally ledger token")
+    return token
 
 
 def _given(answer: bytes | NoAnswer, path: str = "v1/entries") -> bytes:
