@@ -169,7 +169,7 @@ class StateReader:
         return tuple(TsaState(name, last.get(name), reasons.get(name)) for name in self._tsas)
 
 
-def read_entry(ledger: LocalLedger, store: Store, index: int, tsas: Sequence[str]) -> EntryState:
+def read_entry(ledger: LocalLedger, store: Store, tsas: Sequence[str], index: int) -> EntryState:
     """The entry at ``index``, 0 or more; NotFoundError if the ledger does not have it yet.
 
     ``tsas``: whose stamps are looked for, through ``MAX_ROWS`` tokens and no more.

@@ -116,12 +116,12 @@ def test_entry_tells_the_first_tree_and_the_first_stamp_with_it(
     hosted.clock.now = NOW + HOUR
     schedule.round()
     hosted.ledger.append(entries(4, 300))
-    read = read_entry(hosted.ledger, hosted.store, 2, ["one"])
+    read = read_entry(hosted.ledger, hosted.store, ["one"], 2)
     assert (read.entry, read.leaf_hash) == (entries(1, 2)[0], leaf_hash(entries(1, 2)[0]))
     assert (read.size, read.checkpoint) == (301, 4)
     assert [(one.size, one.moment) for one in read.stamps] == [(5, NOW + HOUR)]
     assert read.paths == ("tile/entries/000", "tile/0/000")
-    late = read_entry(hosted.ledger, hosted.store, 300, ["one"])
+    late = read_entry(hosted.ledger, hosted.store, ["one"], 300)
     assert (late.checkpoint, late.stamps) == (301, ())
     assert late.paths == ("tile/entries/001.p/45", "tile/0/001.p/45")
 
@@ -133,17 +133,17 @@ def test_entry_shows_a_stamp_of_each_tsa_however_late_it_came(hosted: Hosted) ->
     hosted.tsa.name = "two"
     hosted.clock.now = NOW + HOUR
     hosted.ledger.stamp()
-    read = read_entry(hosted.ledger, hosted.store, 0, ["one", "two", "three"])
+    read = read_entry(hosted.ledger, hosted.store, ["one", "two", "three"], 0)
     assert {one.tsa: one.size for one in read.stamps} == {"one": 1, "two": 2}
 
 
 @pytest.mark.parametrize("index", [-1, 1, 2**70])
 def test_entry_that_is_not_there_is_not_found(hosted: Hosted, index: int) -> None:
     with pytest.raises(NotFoundError):
-        read_entry(hosted.ledger, hosted.store, 0, [])
+        read_entry(hosted.ledger, hosted.store, [], 0)
     hosted.ledger.append(entries(0, 1))
     with pytest.raises(NotFoundError, match="the ledger has 1"):
-        read_entry(hosted.ledger, hosted.store, index, [])
+        read_entry(hosted.ledger, hosted.store, [], index)
 
 
 def test_pages_of_a_real_ledger_show_it(
@@ -152,7 +152,7 @@ def test_pages_of_a_real_ledger_show_it(
     app = flask.Flask(__name__, static_folder=None)
 
     def read_one(index: int) -> EntryState:
-        return read_entry(hosted.ledger, hosted.store, index, ["one"])
+        return read_entry(hosted.ledger, hosted.store, ["one"], index)
 
     app.register_blueprint(make_pages(reader.read, read_one, OPENAPI, Legal()))
     with app.test_client() as client:
