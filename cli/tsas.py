@@ -6,10 +6,9 @@ from datetime import datetime
 from pathlib import Path
 
 from ledger.doors.files import read_limited, write_durably
-from ledger.doors.tsa_setting import TsaSetting
 from ledger.holder.vault import Vault
 from ledger.operator.devtsa import DevelopmentTsa
-from ledger.operator.tsa import Credentials, HttpTsa, Tsa
+from ledger.operator.tsa import Tsa, http_tsa
 from ledger.proof.stamps import format_certificate
 
 DEVELOPMENT_NAMES = ("development-1", "development-2")
@@ -23,20 +22,13 @@ Clock = Callable[[], datetime]
 def make_tsas(vault: Vault, clock: Clock) -> tuple[Sequence[Tsa], Sequence[bytes]]:
     """The TSAs of the vault's settings, and the certificates that go into bundles."""
     if not vault.config.development:
-        return [_http_tsa(tsa) for tsa in vault.config.tsas], ()
+        return [http_tsa(tsa) for tsa in vault.config.tsas], ()
     folder = vault.folder / "ledger"
     tsas = [
         DevelopmentTsa.from_pem(read_limited(folder / f"{name}.pem", MAX_TSA_BYTES), clock)
         for name in DEVELOPMENT_NAMES
     ]
     return tsas, [tsa.root for tsa in tsas]
-
-
-def _http_tsa(tsa: TsaSetting) -> HttpTsa:
-    if tsa.username is None or tsa.password_file is None:
-        return HttpTsa(tsa.name, tsa.url)
-    credentials = Credentials(tsa.username, Path(tsa.password_file))
-    return HttpTsa(tsa.name, tsa.url, credentials=credentials)
 
 
 def make_development_tsas(folder: Path, clock: Clock) -> None:

@@ -43,7 +43,8 @@ ORDER: Mapping[str, str] = {
     "ledger/operator": (
         "store/protocol store/memory store/sqlite"
         " guard backup repeats sequencer second_reader attempts grant access diary gaps"
-        " schedule tsa devtsa devserver stamper sources capture closed local faults"
+        " schedule batcher tsa devtsa devserver stamper sources capture closed local receipts"
+        " hosted_settings hosted faults"
         " audit_tree audit_rows audit"
     ),
     "ledger/holder": (

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from ledger.doors.files import check_private, read_limited
 from ledger.doors.http import NoAnswer, exchange
+from ledger.doors.tsa_setting import TsaSetting
 from ledger.errors import LedgerError, MalformedError, UnavailableError, VerificationError
 from ledger.operator.second_reader import read_again
 from ledger.timestamp.cms import MAX_TOKEN_BYTES
@@ -129,6 +130,14 @@ class HttpTsa:
             )
         except ValueError as error:
             return NoAnswer("unreachable", f"{self.url} is no URL to ask: {error}")
+
+
+def http_tsa(setting: TsaSetting) -> HttpTsa:
+    """The TSA of a [[tsa]] table."""
+    if setting.username is None or setting.password_file is None:
+        return HttpTsa(setting.name, setting.url)
+    credentials = Credentials(setting.username, Path(setting.password_file))
+    return HttpTsa(setting.name, setting.url, credentials=credentials)
 
 
 @dataclass(frozen=True, slots=True)
