@@ -22,6 +22,7 @@ from cli.output import (
     talk,
     vault_option,
 )
+from cli.serve import init, serve
 from cli.token import token
 from ledger.errors import NotFoundError, UnavailableError
 from ledger.holder.vault import Vault, open_vault
@@ -41,6 +42,8 @@ def ledger(context: click.Context) -> None:
 
 ledger.add_command(backup)
 ledger.add_command(restore)
+ledger.add_command(init)
+ledger.add_command(serve)
 ledger.add_command(token)
 ledger.add_command(covers)
 

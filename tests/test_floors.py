@@ -77,9 +77,9 @@ LATE_IMPORTS = {
 }
 """Imports inside functions: a slow one that only stamping needs, and one that few install."""
 
-LOADERS = ("cli/main.py", "cli/desk.py")
-"""Who may import by name: the command line's loader of one family of commands, and the command that
-starts a page of the service, which it must not import."""
+LOADERS = ("cli/main.py", "cli/desk.py", "cli/serve.py")
+"""Who may import by name: the loader of one family of commands, and the commands that start a
+page or the service, which they must not import."""
 
 EXITS = ("cli/main.py",)
 

@@ -10,7 +10,8 @@ Its guard lies elsewhere: ledger.toml says where.
 
 import os
 import secrets
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,13 +36,15 @@ from ledger.operator.hosted_settings import (
     format_settings,
     parse_settings,
 )
-from ledger.operator.local import LocalLedger
+from ledger.operator.local import LOW_DISK_BYTES, LocalLedger
 from ledger.operator.schedule import Schedule
 from ledger.operator.sequencer import LedgerKeys
 from ledger.operator.stamper import Stamper
 from ledger.operator.store.sqlite import SqliteStore
 from ledger.operator.tsa import Tsa, http_tsa
 from ledger.proof.roots import read_roots
+from ledger.tlog.merkle import TreeHead
+from ledger.tlog.tile import Tile
 
 KEYS_FILE = "keys.pem"
 STORE_FILE = "store.sqlite"
@@ -97,6 +100,26 @@ def hosted_keys(home: Path, origin: str) -> LedgerKeys:
     return LedgerKeys(origin, *load_ledger_keys(home / KEYS_FILE))
 
 
+class TimedStore(SqliteStore):
+    """A SqliteStore that tells ``observe`` how many seconds each durable commit took."""
+
+    def __init__(self, path: Path, observe: Callable[[float], None], *, create: bool) -> None:
+        super().__init__(path, create=create)
+        self._observe = observe
+
+    def commit(
+        self,
+        expected: TreeHead,
+        new: TreeHead,
+        entries: Sequence[bytes],
+        tiles: Mapping[Tile, bytes],
+    ) -> None:
+        """As ``Store.commit``."""
+        started = time.perf_counter()
+        super().commit(expected, new, entries, tiles)
+        self._observe(time.perf_counter() - started)
+
+
 class HostedLedger:
     """The ledger in ``home``, held by this process alone until ``close``.
 
@@ -104,7 +127,8 @@ class HostedLedger:
     continued is open to read (``ledger.closed`` tells why). UnavailableError if another process
     serves it; NotFoundError, MalformedError for what is not there or not so.
 
-    ``create``: make its store if there is none. ``observe``: as in ``Batcher``.
+    ``create``: make its store if there is none. ``observe``: as in ``Batcher``. ``committed``: is
+    told the seconds of each durable commit.
     """
 
     def __init__(
@@ -115,15 +139,17 @@ class HostedLedger:
         create: bool = False,
         clock: Clock = system_clock,
         observe: Callable[[Group], None] = lambda _: None,
+        committed: Callable[[float], None] = lambda _: None,
     ) -> None:
         self.home = home
         self.settings = settings
         self.clock = clock
         self._observe = observe
+        self._signed_at = time.monotonic()
         self._started = False
         with ExitStack() as stack:
             self._hold(stack)
-            self.store = SqliteStore(home / STORE_FILE, create=create)
+            self.store = TimedStore(home / STORE_FILE, committed, create=create)
             stack.callback(self.store.close)
             make_folder(self.guard_path.parent)
             guard = Guard(self.guard_path)
@@ -196,9 +222,23 @@ class HostedLedger:
         """What is free where there is least: beside the store, or beside the guard."""
         return min(map(free_bytes, (self.home, self.guard_path.parent)))
 
+    @property
+    def has_room(self) -> bool:
+        """Whether the disk has what an append wants; UnavailableError."""
+        return self.free_bytes() >= LOW_DISK_BYTES
+
+    @property
+    def checkpoint_age_seconds(self) -> float:
+        """Since the newest checkpoint was signed, or since this process opened the ledger."""
+        return time.monotonic() - self._signed_at
+
+    def _committed(self, group: Group) -> None:
+        self._signed_at = time.monotonic()
+        self._observe(group)
+
     def start(self) -> None:
         """Let it take entries and do its scheduled work. Once only."""
-        self.batcher = Batcher(self.ledger, self._observe)
+        self.batcher = Batcher(self.ledger, self._committed)
         self.schedule = Schedule(
             self.ledger,
             lambda entries: self.batcher.submit(entries).result().indexes,

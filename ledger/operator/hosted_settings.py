@@ -14,7 +14,6 @@ from ledger.doors.tsa_setting import (
     format_tsa,
     parse_tsas,
     toml_text,
-    toml_whole,
 )
 from ledger.errors import MalformedError
 
@@ -32,6 +31,7 @@ ENVIRONMENT = {"host": "TALLY_LEDGER_HOST", "port": "TALLY_LEDGER_PORT"}
 MAX_INTERVAL_SECONDS = 86_400
 
 _ORIGIN = re.compile(r"[a-z0-9][a-z0-9.-]{0,99}(?::[0-9]{1,5})?(?:/[a-z0-9._-]{1,50}){0,4}")
+_KINDS: Mapping[object, str] = {int: "a whole number", bool: "true or false", str: "a text"}
 _HOST = re.compile(r"[0-9A-Za-z.:_-]{1,255}")
 
 
@@ -109,17 +109,11 @@ def parse_settings(content: bytes, environment: Mapping[str, str]) -> HostedSett
         raise MalformedError(f"settings have unknown key {unknown[0]!r}")
     if missing := sorted({"origin", "guard"} - set(table)):
         raise MalformedError(f"settings have no {missing[0]}")
-    given = {name: _value(table, name, kind) for name, kind in known.items() if name in table}
+    given = {name: table[name] for name in known if name in table}
+    for name, value in given.items():
+        if type(value) is not known[name]:
+            raise MalformedError(f"{name} is {value!r}, want {_KINDS[known[name]]}")
     return HostedSettings(**given, tsas=parse_tsas(table))
-
-
-def _value(table: Mapping[str, Any], name: str, kind: object) -> str | int:
-    if kind is int:
-        return toml_whole(table, name, 0, 0)
-    if type(table[name]) is not kind:
-        wanted = "true or false" if kind is bool else "a text"
-        raise MalformedError(f"{name} is {table[name]!r}, want {wanted}")
-    return table[name]
 
 
 def _port(text: str) -> int:

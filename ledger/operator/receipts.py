@@ -6,7 +6,6 @@ means.
 
 from dataclasses import dataclass
 
-from ledger.doors.client import Stamp
 from ledger.errors import NotFoundError
 from ledger.operator.local import LocalLedger
 from ledger.operator.sequencer import CHECKPOINT
@@ -24,13 +23,13 @@ class Receipt:
     """Entry ``index``, under the signed file in ``proof`` (a tlog-proof), with the stamps over it.
 
     Under the smallest stamped tree with it; as long as there is none, under the smallest signed
-    one, and there are no ``stamps``.
+    one, and there are no ``stamps`` (rows of kind stamp).
     """
 
     index: int
     size: int
     proof: bytes
-    stamps: tuple[Stamp, ...]
+    stamps: tuple[Attachment, ...]
 
 
 def find_receipt(ledger: LocalLedger, store: Store, entry: bytes) -> Receipt:
@@ -49,10 +48,8 @@ def find_receipt(ledger: LocalLedger, store: Store, entry: bytes) -> Receipt:
     signed_file = ledger.signed_file(size)
     proof = prove_inclusion(index, size, tile_hash_reader(size, ledger.tiles))
     check_inclusion(proof, leaf_hash(entry), parse_checkpoint(parse_note(signed_file).text).head)
-    stamps = tuple(Stamp(row.size, row.name, row.content) for row in stamped)
-    return Receipt(
-        index, size, format_proof_file(ProofFile(index, proof.path, signed_file)), stamps
-    )
+    file = format_proof_file(ProofFile(index, proof.path, signed_file))
+    return Receipt(index, size, file, stamped)
 
 
 def first_from(store: Store, kind: str, start: int, stop: int) -> tuple[Attachment, ...]:

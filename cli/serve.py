@@ -1,0 +1,55 @@
+"""``tally ledger init`` and ``serve``: a ledger for many, over HTTP."""
+
+import hashlib
+import importlib
+from pathlib import Path
+
+import click
+
+from cli.compose import now, state_folder
+from cli.output import EXIT_DONE, hint, json_option, print_json, result, talk
+from cli.token import home_option
+from ledger.operator.hosted import hosted_keys, make_hosted
+from ledger.operator.hosted_settings import SETTINGS_FILE, HostedSettings
+from ledger.tlog.note import format_vkey
+
+
+@click.command("init")
+@click.argument("directory", metavar="DIR")
+@click.option("--origin", required=True, metavar="NAME", help="Its URL without https://, for ever.")
+@click.option("--guard", metavar="FILE", help="Where what was signed is kept; on another disk.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8600, show_default=True)
+@click.option("--development", is_flag=True, help="For trying out: its own TSAs, no proof.")
+@json_option
+def init(
+    directory: str, origin: str, guard: str | None, port: int, development: bool, as_json: bool
+) -> int:
+    """Make a hosted ledger in DIR: keys, guard, settings. Nothing is served yet."""
+    home = Path(directory).absolute()
+    name = hashlib.sha256(origin.encode()).hexdigest()[:32]
+    place = Path(guard).absolute() if guard else state_folder() / "guards" / f"{name}.sqlite"
+    settings = HostedSettings(origin, str(place), development=development, port=port)
+    make_hosted(home, settings, now)
+    vkeys = [format_vkey(key) for key in hosted_keys(home, origin).public_keys()]
+    if as_json:
+        print_json({"ledger": origin, "home": str(home), "guard": str(place), "vkeys": vkeys})
+        return EXIT_DONE
+    result(f"ledger   {origin} in {home}")
+    result(f"guard    {place}")
+    for vkey in vkeys:
+        result(f"vkey     {vkey}")
+    talk(f"its settings are in {home / SETTINGS_FILE}; the guard goes into no backup")
+    hint(
+        f"tally ledger token new NAME --ledger {directory}; tally ledger serve --ledger {directory}"
+    )
+    return EXIT_DONE
+
+
+@click.command("serve")
+@home_option
+def serve(home: str) -> int:
+    """Serve the hosted ledger until Ctrl-C or SIGTERM; its log goes to stderr."""
+    # By name: cli and service never import each other.
+    importlib.import_module("service.server").serve(Path(home).absolute())
+    talk("ledger closed")
+    return EXIT_DONE

@@ -1,0 +1,110 @@
+"""Serves a hosted ledger with granian: one process that listens, one that has the ledger.
+
+On SIGTERM or Ctrl-C no more is taken, what was taken is answered, and the ledger is closed.
+"""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from multiprocessing.util import Finalize
+from pathlib import Path
+
+import structlog
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+
+from ledger.operator.hosted import HostedLedger, read_settings
+from service.app import create_app
+from service.metrics import Metrics
+
+THREADS = 64
+"""Requests that are worked on at once: an append waits in its thread for the commit."""
+
+CONNECTIONS = 1024
+"""Waiting to be taken, in the system's queue."""
+
+HEADER_SECONDS = 10
+"""For a request's head to arrive."""
+
+STOP_SECONDS = 30
+"""For what was taken to be answered, when the service is told to stop."""
+
+PARENT_SECONDS = 1.0
+"""Between two looks for whether the process that listens is still there."""
+
+Target = Callable[..., object]
+
+
+def serve(home: Path) -> None:
+    """Serve the ledger in ``home`` until told to stop; errors as of ``HostedLedger``."""
+    settings = read_settings(home)
+    # What is wrong is told here, where there is somebody to tell; and tested for again below.
+    HostedLedger(home, settings).close()
+    Granian(
+        "service.server",
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.WSGI,
+        workers=1,
+        blocking_threads=THREADS,
+        backlog=CONNECTIONS,
+        backpressure=CONNECTIONS,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(
+            header_read_timeout=HEADER_SECONDS * 1000, pipeline_flush=False
+        ),
+        websockets=False,
+        log_level=LogLevels.error,
+        log_access=False,
+        workers_kill_timeout=STOP_SECONDS,
+    ).serve(target_loader=lambda: _load(home), wrap_loader=False)
+
+
+def _load(home: Path) -> Target:
+    """In the process that has the ledger: open it, and have it closed at the end."""
+    start_log()
+    _end_with_parent()
+    metrics = Metrics()
+    hosted = HostedLedger(
+        home, read_settings(home), observe=metrics.observe, committed=metrics.committed
+    )
+    hosted.start()
+    # A process of multiprocessing runs these at its end, and not what atexit has.
+    Finalize(None, hosted.close, exitpriority=1)
+    structlog.get_logger("service").info(
+        "serving", origin=hosted.ledger.origin, closed=str(hosted.ledger.closed or "")
+    )
+    return create_app(hosted, metrics)
+
+
+def _end_with_parent() -> None:
+    """End as if told to, if the process that listens was killed: nobody else would tell us."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        pause = threading.Event()
+        while not pause.wait(PARENT_SECONDS):
+            if os.getppid() != parent:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
+def start_log() -> None:
+    """One JSON object a line on stderr. Tokens, entries and addresses are never given to it."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
