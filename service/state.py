@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from ledger.errors import NotFoundError
-from ledger.operator.diary import Diary
-from ledger.operator.gaps import Day, Gap, Stamped, StampTimes, by_day, find_gaps
+from ledger.operator.diary import Diary, Stamped
+from ledger.operator.gaps import Day, Gap, StampTimes, by_day, find_gaps
 from ledger.operator.local import LocalLedger
 from ledger.operator.schedule import Schedule
 from ledger.operator.sequencer import CHECKPOINT
@@ -109,7 +109,7 @@ class StateReader:
         self._interval = stamp_interval
         self._clock = clock
         # A day more, so that of the first day shown all is known.
-        self._times = StampTimes(ledger, timedelta(days=DAYS + 1))
+        self._times = StampTimes(ledger, diary, timedelta(days=DAYS + 1))
         self._lock = threading.Lock()
         self._state: State | None = None
 

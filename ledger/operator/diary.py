@@ -2,10 +2,11 @@
 
     covers  entry -> the secret it is made of, when it was made, its index once it has one
     waits   size -> when the tree of this size was first seen to wait for a stamp
+    moments size, TSA -> the time in its token: read once, since reading a month of them takes
+            half a minute; the tokens in the store are the truth, and this can be lost
 
 A cover's secret is written before the cover is appended: whoever keeps the diary can show of each
-cover that no record hides behind it. The times of waits are this machine's word and in no proof;
-what the stamps say is in the store, and not repeated here.
+cover that no record hides behind it. The times of waits are this machine's word and in no proof.
 """
 
 import sqlite3
@@ -29,11 +30,16 @@ _SCHEMA = (
         entry BLOB PRIMARY KEY, secret BLOB NOT NULL, made INTEGER NOT NULL, place INTEGER)
         STRICT""",
     "CREATE TABLE waits (size INTEGER PRIMARY KEY, since INTEGER NOT NULL) STRICT",
+    """CREATE TABLE moments (
+        size INTEGER, tsa TEXT, moment INTEGER NOT NULL, PRIMARY KEY (size, tsa))
+        STRICT, WITHOUT ROWID""",
+    "CREATE INDEX moments_moment ON moments (moment)",
     f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +60,20 @@ class Wait:
     since: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Stamped:
+    """The tree of ``size`` entries has a token of ``tsa`` with the time ``moment``."""
+
+    size: int
+    tsa: str
+    moment: datetime
+
+
 class Diary:
     """The diary in the SQLite file at ``path``; made if it is not there. Thread-safe.
 
     UnavailableError, here and from every method, if the file cannot be asked; MalformedError if
-    it is of another kind. Moments are aware UTC, kept to the second.
+    it is of another kind. Moments are aware UTC, kept to the second, those of tokens wholly.
     """
 
     def __init__(self, path: Path) -> None:
@@ -149,6 +164,25 @@ class Diary:
                 "SELECT size, since FROM waits ORDER BY size DESC LIMIT 1"
             ).fetchone()
         return None if row is None else Wait(row[0], _moment(row[1]))
+
+    def note_stamped(self, stamped: Sequence[Stamped]) -> None:
+        """Keep the times of tokens; none is overwritten."""
+        rows = [(one.size, one.tsa, (one.moment - _EPOCH) // _MICROSECOND) for one in stamped]
+        with self._writing() as connection:
+            connection.executemany("INSERT OR IGNORE INTO moments VALUES (?, ?, ?)", rows)
+
+    def stamped(self, since: datetime) -> tuple[Stamped, ...]:
+        """The tokens kept here from the last tree with one before ``since`` on, by size."""
+        with self._asking() as connection:
+            rows = connection.execute(
+                "SELECT size, tsa, moment FROM moments WHERE size >="
+                " (SELECT coalesce(max(size), 0) FROM moments WHERE moment < ?)"
+                " ORDER BY size, moment",
+                ((since - _EPOCH) // _MICROSECOND,),
+            ).fetchall()
+        return tuple(
+            Stamped(size, tsa, _EPOCH + moment * _MICROSECOND) for size, tsa, moment in rows
+        )
 
     def latest(self) -> datetime | None:
         """The latest moment of which it is known here that an entry was new; None if of none."""

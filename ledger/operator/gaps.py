@@ -10,13 +10,15 @@ service's own word for when the entries were there.
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
 from ledger.doors.client import Ledger
-from ledger.operator.diary import Wait
+from ledger.errors import UnavailableError
+from ledger.operator.diary import Diary, Stamped, Wait
 from ledger.record.record import HEARTBEAT
 from ledger.timestamp.token import parse_token
 
@@ -24,15 +26,6 @@ SILENT, LATE, PARTIAL = "silent", "late", "partial"
 
 GRACE = timedelta(hours=2)
 """A TSA may ask for an hour's pause, and a service may be restarted: less is no gap."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stamped:
-    """The tree of ``size`` entries has a token of ``tsa`` with the time ``moment``."""
-
-    size: int
-    tsa: str
-    moment: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,45 +55,67 @@ class Day:
 
 
 class StampTimes:
-    """The times of a ledger's stamps since ``window`` ago, read once each. Not thread-safe."""
+    """The times of a ledger's stamps since ``window`` ago; each token is read once, for ever.
 
-    def __init__(self, ledger: Ledger, window: timedelta) -> None:
+    ``diary``: keeps what was read for the next process. Not thread-safe.
+    """
+
+    def __init__(self, ledger: Ledger, diary: Diary, window: timedelta) -> None:
         self._ledger = ledger
+        self._diary = diary
         self._window = window
-        self._known: dict[tuple[int, str], Stamped] = {}
-        self._from: int | None = None
+        self._known: dict[tuple[int, str], Stamped] | None = None
+        self._unwritten: list[Stamped] = []
 
     def read(self, size: int, now: datetime) -> tuple[Stamped, ...]:
-        """The stamps up to now, and one before the window if there is one, smallest tree first.
+        """The stamps up to now, and those of one tree before the window, smallest tree first.
 
-        ``size``: of the newest tree. At first it goes back from there; later, only forward.
+        ``size``: of the newest tree. UnavailableError.
         """
-        if self._from is None:
-            step = 256
-            while True:
-                start = max(0, size - step)
-                oldest = self._take(start)
-                if start == 0 or (oldest is not None and oldest < now - self._window):
-                    break
-                step *= 4
+        since = now - self._window
+        if self._known is None:
+            self._known = _by_key(self._diary.stamped(since))
+        known = dict(self._known)
+        if known:
+            # From the newest tree on, which may have got its missing token since.
+            self._take(known, max(known)[0])
         else:
-            # The last one may have got its missing token since.
-            self._take(self._from)
-        stamped = sorted(self._known.values(), key=lambda one: (one.size, one.moment))
-        self._from = stamped[-1].size if stamped else 0
-        old = [one.size for one in stamped if one.moment < now - self._window]
+            self._go_back(known, size, since)
+        self._unwritten += [one for key, one in known.items() if key not in self._known]
+        self._write()
+        stamped = sorted(known.values(), key=lambda one: (one.size, one.moment))
+        old = [one.size for one in stamped if one.moment < since]
         kept = [one for one in stamped if not old or one.size >= old[-1]]
-        self._known = {(one.size, one.tsa): one for one in kept}
+        self._known = _by_key(kept)
         return tuple(kept)
 
-    def _take(self, start: int) -> datetime | None:
-        """Parse what is new from tree ``start`` on; the oldest moment known."""
+    def _write(self) -> None:
+        # All that is new in one: what the diary has is without a hole, whenever we die. If it takes
+        # nothing (a full disk) it may later; the page is no worse for it.
+        if self._unwritten:
+            with suppress(UnavailableError):
+                self._diary.note_stamped(self._unwritten)
+                self._unwritten.clear()
+
+    def _go_back(self, known: dict[tuple[int, str], Stamped], size: int, since: datetime) -> None:
+        """Read from the newest tree back, at every step four times as far as before."""
+        step = 256
+        while True:
+            start = max(0, size - step)
+            self._take(known, start)
+            if start == 0 or any(one.moment < since for one in known.values()):
+                return
+            step *= 4
+
+    def _take(self, known: dict[tuple[int, str], Stamped], start: int) -> None:
+        """Read what is new from tree ``start`` on."""
         for one in self._ledger.stamps(start):
-            key = one.size, one.tsa
-            if key not in self._known:
-                moment = parse_token(one.response).gen_time
-                self._known[key] = Stamped(one.size, one.tsa, moment)
-        return min((one.moment for one in self._known.values()), default=None)
+            if (key := (one.size, one.tsa)) not in known:
+                known[key] = Stamped(*key, parse_token(one.response).gen_time)
+
+
+def _by_key(stamped: Iterable[Stamped]) -> dict[tuple[int, str], Stamped]:
+    return {(one.size, one.tsa): one for one in stamped}
 
 
 def find_gaps(

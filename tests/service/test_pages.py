@@ -13,7 +13,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from ledger.errors import MalformedError, NotFoundError, UnavailableError
-from ledger.operator.gaps import LATE, PARTIAL, SILENT, Day, Gap, Stamped
+from ledger.operator.diary import Stamped
+from ledger.operator.gaps import LATE, PARTIAL, SILENT, Day, Gap
 from service.pages import POLICY, Legal, make_pages
 from service.pages_words import REASONS, WORDS
 from service.state import DAYS, EntryState, State, TsaState

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ledger.errors import MalformedError, UnavailableError
-from ledger.operator.diary import Cover, Diary, Wait
+from ledger.operator.diary import Cover, Diary, Stamped, Wait
 from ledger.record.record import cover_entry
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -64,6 +64,23 @@ def test_latest_is_of_covers_and_waits_alike(diary: Diary) -> None:
     assert diary.latest() == NOW + HOUR
     diary.note_wait(Wait(2, NOW + 2 * HOUR))
     assert diary.latest() == NOW + 2 * HOUR
+
+
+def test_times_of_tokens_are_kept_wholly_and_given_from_the_last_tree_before(
+    diary: Diary,
+) -> None:
+    tiny = timedelta(microseconds=1)
+    kept = (
+        Stamped(1, "one", NOW - 3 * HOUR),
+        Stamped(2, "one", NOW - HOUR - tiny),
+        Stamped(2, "two", NOW - HOUR + tiny),
+        Stamped(5, "one", NOW),
+    )
+    diary.note_stamped(kept)
+    diary.note_stamped([Stamped(5, "one", NOW + HOUR)])
+    assert diary.stamped(NOW - HOUR) == kept[1:]
+    assert diary.stamped(NOW - 9 * HOUR) == kept
+    assert diary.stamped(NOW + HOUR) == kept[3:]
 
 
 def test_diary_of_another_kind_is_refused(path: Path) -> None:

@@ -1,21 +1,24 @@
 """Gaps, from the times of stamps: nobody writes an outage down, so it shows in what is missing."""
 
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ledger.doors.client import Stamp
+from ledger.errors import UnavailableError
 from ledger.operator.devtsa import DevelopmentTsa
-from ledger.operator.diary import Wait
+from ledger.operator.diary import Diary, Stamped, Wait
 from ledger.operator.gaps import (
     GRACE,
     LATE,
     PARTIAL,
     SILENT,
     Gap,
-    Stamped,
     StampTimes,
     by_day,
     find_gaps,
@@ -119,11 +122,11 @@ class Kept:
         self.kept: list[Stamp] = []
         self.asked: list[int] = []
 
-    def add(self, size: int, moment: datetime) -> None:
+    def add(self, size: int, moment: datetime, name: str = "one") -> None:
         tsa = DevelopmentTsa.from_pem(TSA.to_pem(), lambda: moment)
         response = tsa.ask(format_request(bytes(32), 1 << 63))
         assert isinstance(response, bytes)
-        self.kept.append(Stamp(size, "one", response))
+        self.kept.append(Stamp(size, name, response))
 
     def stamps(self, start: int = 0) -> tuple[Stamp, ...]:
         self.asked.append(start)
@@ -135,11 +138,18 @@ def kept() -> Kept:
     return Kept()
 
 
-def test_stamp_times_are_read_backwards_as_far_as_the_window_goes(kept: Kept) -> None:
+@pytest.fixture
+def diary(tmp_path: Path) -> Iterator[Diary]:
+    made = Diary(tmp_path / "diary")
+    yield made
+    made.close()
+
+
+def test_stamp_times_are_read_backwards_as_far_as_the_window_goes(kept: Kept, diary: Diary) -> None:
     for day in range(40, 0, -1):
         kept.add(10_000 - day * 100, NOW - day * DAY)
     ledger: Any = kept  # the rest of a ledger is not asked
-    times = StampTimes(ledger, 7 * DAY)
+    times = StampTimes(ledger, diary, 7 * DAY)
     read = times.read(9_900, NOW)
     # One before the window, so that what the first in it added is known.
     assert [one.moment for one in read] == [NOW - day * DAY for day in range(8, 0, -1)]
@@ -150,9 +160,57 @@ def test_stamp_times_are_read_backwards_as_far_as_the_window_goes(kept: Kept) ->
     assert kept.asked == [9_900]
 
 
-def test_stamp_times_of_an_empty_ledger_are_none(kept: Kept) -> None:
+def test_stamp_times_of_an_empty_ledger_are_none(kept: Kept, diary: Diary) -> None:
     ledger: Any = kept
-    times = StampTimes(ledger, DAY)
+    times = StampTimes(ledger, diary, DAY)
     assert times.read(0, NOW) == ()
     kept.add(1, NOW)
     assert [one.size for one in times.read(1, NOW)] == [1]
+
+
+def test_after_a_restart_the_diary_knows_what_was_read(kept: Kept, diary: Diary) -> None:
+    for day in range(5, 0, -1):
+        kept.add(100 - day, NOW - day * DAY)
+    ledger: Any = kept
+    read = StampTimes(ledger, diary, 9 * DAY).read(99, NOW)
+    # Gone on since, while nobody read.
+    kept.add(101, NOW - HOUR)
+    kept.add(102, NOW)
+    kept.asked.clear()
+    again = StampTimes(ledger, diary, 3 * DAY).read(102, NOW)
+    assert again[:-2] == read[1:]
+    assert [one.size for one in again[-2:]] == [101, 102]
+    assert kept.asked == [99]
+
+
+def test_missing_token_of_the_newest_tree_is_found_when_it_comes(kept: Kept, diary: Diary) -> None:
+    ledger: Any = kept
+    kept.add(1, NOW)
+    times = StampTimes(ledger, diary, DAY)
+    times.read(1, NOW)
+    kept.add(1, NOW + HOUR, "two")
+    read = [("one", NOW), ("two", NOW + HOUR)]
+    assert [(one.tsa, one.moment) for one in times.read(1, NOW + HOUR)] == read
+    later = StampTimes(ledger, diary, DAY)
+    assert [(one.tsa, one.moment) for one in later.read(1, NOW + HOUR)] == read
+
+
+def test_diary_that_takes_nothing_hides_no_stamp_and_gets_no_hole(
+    kept: Kept, diary: Diary, tmp_path: Path
+) -> None:
+    ledger: Any = kept
+    times = StampTimes(ledger, diary, DAY)
+    with closing(sqlite3.connect(tmp_path / "diary")) as connection:
+        connection.execute("ALTER TABLE moments RENAME TO moved")
+        kept.add(1, NOW)
+        with pytest.raises(UnavailableError):
+            times.read(1, NOW)
+        connection.execute("ALTER TABLE moved RENAME TO moments")
+        times.read(1, NOW)
+        connection.execute("ALTER TABLE moments RENAME TO moved")
+        kept.add(2, NOW)
+        assert [one.size for one in times.read(2, NOW)] == [1, 2]
+        connection.execute("ALTER TABLE moved RENAME TO moments")
+    kept.add(3, NOW)
+    times.read(3, NOW)
+    assert [one.size for one in diary.stamped(NOW)] == [1, 2, 3]
