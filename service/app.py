@@ -43,7 +43,7 @@ def create_app(hosted: HostedLedger, metrics: Metrics) -> flask.Flask:
     )
     app.register_blueprint(make_metrics(hosted, state, metrics))
     legal = Legal(settings.cac_filing, settings.operator, settings.statement, settings.statement_zh)
-    entry = functools.partial(read_entry, hosted.ledger, hosted.store, tsas=settings.tsa_names)
+    entry = functools.partial(read_entry, hosted.ledger, hosted.store, settings.tsa_names)
     app.register_blueprint(make_pages(state.read, entry, read_openapi_file(), legal))
     app.register_error_handler(LedgerError, _tell_ledger_error)
     app.register_error_handler(HTTPException, tell_http)
