@@ -22,9 +22,7 @@ from ledger.doors.files import write_durably
 from ledger.errors import LedgerError, NotFoundError
 from ledger.operator.access import ACCESS_FILE, Access
 from ledger.operator.grant import APPEND, SCOPES, Grant, parse_expiry
-
-SETTINGS = "ledger.toml"
-"""What the home of a hosted ledger is known by."""
+from ledger.operator.hosted_settings import SETTINGS_FILE
 
 NEVER = "never"
 
@@ -53,7 +51,7 @@ def home_option(command: F) -> F:
 
 def hosted_home(given: str) -> Path:
     """The home of a hosted ledger; NotFoundError if ``given`` is none."""
-    if not (Path(given) / SETTINGS).is_file():
+    if not (Path(given) / SETTINGS_FILE).is_file():
         hint = "tally ledger init makes one; its folder has a ledger.toml"
         raise NotFoundError(f"no hosted ledger in {given}", hint=hint)
     return Path(given)
