@@ -78,7 +78,7 @@ class Service(ThreadingHTTPServer):
         TCPServer.server_bind(self)
         self.server_name, self.server_port = self.socket.getsockname()
 
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
+    def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that breaks off is no news; anything else is told (the parent's parameters)."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
