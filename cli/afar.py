@@ -7,6 +7,7 @@ from pathlib import Path
 from ledger.doors.files import read_limited
 from ledger.errors import NotFoundError
 from ledger.holder.ledger_setting import LedgerSetting, check_url
+from ledger.holder.material import Material
 from ledger.holder.remote import RemoteLedger
 from ledger.holder.seen import Evidence, Seen
 from ledger.holder.tile_cache import TileCache
@@ -53,6 +54,7 @@ def open_remote(
         Seen(vault.database, setting.origin),
         Evidence(vault.folder, setting.origin),
         TileCache(vault.ledger_folder),
+        Material(vault.ledger_folder / "material"),
         vault.receipts,
         vault.config.wanted,
     )

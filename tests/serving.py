@@ -29,6 +29,7 @@ from tests.holding import CLOCK, TSAS
 from tests.sequencer_checks import KEYS
 
 TOKEN = "tally_00000000_" + "A" * 43
+TREES_PER_PAGE = 2
 OCTETS = "application/octet-stream"
 
 
@@ -100,35 +101,40 @@ class Service(ThreadingHTTPServer):
             indexes = ledger.append(entries)
             return _json({"indexes": indexes, "checkpoint": ledger.checkpoint().decode()})
         if path == "v1/ledger":
-            return _json({"origin": ledger.origin, "keys": [*map(format_vkey, ledger.keys)]})
+            return _json({"origin": ledger.origin, "vkeys": [*map(format_vkey, ledger.keys)]})
         if path == "checkpoint":
             return Answer(ledger.checkpoint(), "text/plain; charset=utf-8")
         if path.startswith("tile/"):
             return Answer(ledger.tiles([parse_tile_path(path)])[0])
+        if path.startswith("v1/checkpoints/"):
+            signed_file = ledger.signed_file(int(path.removeprefix("v1/checkpoints/")))
+            return Answer(signed_file, "text/plain; charset=utf-8")
+        if path.startswith("v1/stamps?from="):
+            return _json(self._stamps(int(path.removeprefix("v1/stamps?from="))))
         if path.startswith("v1/stamps/"):
-            return _json(self._stamped(int(path.removeprefix("v1/stamps/"))))
+            return _json({"waiting_for": [{"tsa": "one", "reason": "not asked yet"}]})
+        if path == "v1/material":
+            material = [{"kind": one.kind, "der": _base64(one.der)} for one in ledger.material()]
+            certificates = [*map(_base64, ledger.certificates())]
+            return _json({"certificates": certificates, "revocation": material})
         raise NotFoundError(path)
 
-    def _stamped(self, size: int) -> dict[str, Any]:
-        stamps = self.ledger.stamps(size)
-        if not stamps:
-            raise NotFoundError("no stamps yet")
-        first = stamps[0].size
+    def _stamps(self, start: int) -> dict[str, Any]:
+        found = self.ledger.stamps(start)
+        sizes = sorted({one.size for one in found})
+        page = sizes[:TREES_PER_PAGE]
         return {
-            "size": first,
-            "checkpoint": self.ledger.signed_file(first).decode(),
             "stamps": [
-                {"tsa": one.tsa, "response": _base64url(one.response)}
-                for one in stamps
-                if one.size == first
+                {"size": one.size, "tsa": one.tsa, "response": _base64(one.response)}
+                for one in found
+                if one.size in page
             ],
-            "pending": [],
-            "certificates": [{"der": _base64url(der)} for der in self.ledger.certificates()],
+            "next": page[-1] + 1 if len(sizes) > len(page) else None,
         }
 
 
-def _base64url(content: bytes) -> str:
-    return base64.urlsafe_b64encode(content).decode().rstrip("=")
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")
 
 
 def _json(value: object) -> Answer:

@@ -8,16 +8,23 @@ What is signed and contradicts what was signed before is kept as evidence (``see
 nothing is sent any more; what it proved before, holds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from ledger.doors.client import Stamp, StampReport
-from ledger.errors import ConflictError, NotFoundError, VerificationError
+from ledger.errors import (
+    ConflictError,
+    MalformedError,
+    NotFoundError,
+    UnavailableError,
+    VerificationError,
+)
+from ledger.holder.material import Material
 from ledger.holder.prover import checkpoint_of
 from ledger.holder.receipts import Receipts
 from ledger.holder.seen import FORK, ROLLBACK, Evidence, Seen
 from ledger.holder.tile_cache import TileCache
-from ledger.holder.wire import Stamped, Wire
+from ledger.holder.wire import Wire
 from ledger.proof.revocation import Answer
 from ledger.tlog.authentic import authentic_tiles
 from ledger.tlog.checkpoint import Checkpoint, check_signatures
@@ -25,11 +32,14 @@ from ledger.tlog.merkle import Hash, TreeHead, leaf_hashes, tree_root
 from ledger.tlog.note import NoteKey, parse_note
 from ledger.tlog.tile import Tile, TileReader, format_tile_path, tile_hash_reader
 
-Pending = tuple[tuple[str, str], ...]
+NO_STAMP_YET = (("the ledger", "interval: it has this tree stamped when its turn comes"),)
 
-MAX_TREES = 16
-"""Stamped trees asked for about one record: if one of two TSAs is away for long, the other's stamps
-are enough to go on with."""
+MAX_PAGES = 4
+"""Of a hundred stamps, asked for about one record: if one of two TSAs is away for longer than that,
+the others' stamps are enough to go on with."""
+
+FURTHER = 16
+"""How much further each step looks back for a stamp: four steps for a minute of a busy ledger."""
 
 HINT = "keep the evidence, and ask the ledger's operator; what was proven before still holds"
 
@@ -51,6 +61,7 @@ class RemoteLedger:
         seen: Seen,
         evidence: Evidence,
         cache: TileCache,
+        material: Material,
         receipts: Receipts,
         wanted: int,
     ) -> None:
@@ -61,8 +72,10 @@ class RemoteLedger:
         self._cache = cache
         self._receipts = receipts
         self._wanted = wanted
-        self._offered: dict[int, Stamped] = {}
+        self._material = material
+        self._stamps: dict[Stamp, None] = {}
         self._files: dict[int, bytes] = {}
+        self._fetched: dict[Tile, bytes] = {}
         self._readers: dict[TreeHead, TileReader] = {}
 
     @property
@@ -121,6 +134,8 @@ class RemoteLedger:
         signed_file = self._wire.checkpoint()
         checkpoint = self._open(signed_file)
         newest = self._seen.newest()
+        if newest is None and checkpoint.size == 0:
+            raise NotFoundError("nothing was appended to the ledger yet")
         if newest is not None and checkpoint.size < checkpoint_of(newest).size:
             self._check_stale(newest, signed_file, checkpoint)
         else:
@@ -144,15 +159,14 @@ class RemoteLedger:
         try:
             return self._receipts.signed_file(self.origin, size)
         except NotFoundError:
-            offered = self._offered.get(size) or self._wire.stamps(size)
-        signed_file = offered.signed_file
+            signed_file = self._wire.signed_file(size)
         checkpoint = self._open(signed_file)
         if checkpoint.size != size:
             raise VerificationError(f"a checkpoint of size {checkpoint.size}, want {size}")
         if size > seen.size:
             raise NotFoundError(f"size {size} is beyond what was seen", hint="tally sync")
         if self._root(size, seen.head) != checkpoint.root:
-            self._refuse_fork(newest, signed_file, seen.head, size)
+            self._refuse_fork(newest, signed_file, self._tiles_under(seen.head, size), size)
         return signed_file
 
     def tiles(self, coordinates: Sequence[Tile]) -> tuple[bytes, ...]:
@@ -171,57 +185,71 @@ class RemoteLedger:
             return None
         lacking = self._receipts.lacking_indexes(self.origin, self._wanted)
         if not lacking:
-            # What the next record names as its lower bound.
-            names, _, _ = self._gather(newest.size, newest.size)
+            self._take(self._newest_stamps(newest.size), newest.size)
+            names = {stamp.tsa for stamp in self._stamps}
             return StampReport(newest.size, 0, tuple(sorted(names)), ())
         tsas: frozenset[str] = frozenset()
-        pending: Pending = ()
         covered = 0
         for index in lacking:
             if index >= covered:
-                tsas, pending, covered = self._gather(index + 1, newest.size)
-        if len(tsas) < self._wanted and not pending:
-            pending = (("the ledger", "interval: it has this tree stamped when its turn comes"),)
+                tsas, covered = self._gather(index + 1, newest.size)
+        pending: tuple[tuple[str, str], ...] = ()
+        if len(tsas) < self._wanted:
+            pending = self._wire.waiting(newest.size) or NO_STAMP_YET
         return StampReport(lacking[-1] + 1, self._wanted, tuple(sorted(tsas)), pending)
 
-    def _gather(self, size: int, newest: int) -> tuple[frozenset[str], Pending, int]:
+    def _gather(self, size: int, newest: int) -> tuple[frozenset[str], int]:
         """Ask for stamps over trees from ``size`` on until as many TSAs as wanted are among them.
 
-        Their names, what is pending, and below which index entries have these stamps.
+        Their names, and below which index entries have them.
         """
         tsas: frozenset[str] = frozenset()
-        pending: Pending = ()
-        for _ in range(MAX_TREES):
-            try:
-                given = self._wire.stamps(size)
-            except NotFoundError:
+        start: int | None = size
+        for _ in range(MAX_PAGES):
+            if start is None:
                 break
-            if given.size > newest:
-                # Of a tree that was not seen yet; the next time it was.
-                break
-            self._offered[given.size] = given
-            tsas |= {stamp.tsa for stamp in given.stamps}
-            pending, size = given.pending, given.size + 1
-            if len(tsas) >= self._wanted or size > newest:
-                break
-        return tsas, pending, size - 1
+            page = self._wire.stamps(start)
+            self._take(page.stamps, newest)
+            for stamp in page.stamps:
+                if stamp.size <= newest:
+                    tsas |= {stamp.tsa}
+                    size = stamp.size
+                if len(tsas) >= self._wanted:
+                    return tsas, size
+            start = page.next
+        return tsas, newest
+
+    def _newest_stamps(self, newest: int) -> tuple[Stamp, ...]:
+        """Stamps near the head: what the next record names as its lower bound."""
+        start, step = newest, 1
+        while start > 0 and not (page := self._wire.stamps(start)).stamps:
+            start, step = start - step, step * FURTHER
+        return page.stamps if start > 0 else ()
+
+    def _take(self, stamps: Sequence[Stamp], newest: int) -> None:
+        """Have these for ``stamps``, but for those of a tree that was not seen yet."""
+        self._stamps |= dict.fromkeys(one for one in stamps if one.size <= newest)
 
     def stamps(self, start: int = 0) -> tuple[Stamp, ...]:
         """The stamps over trees of ``start`` entries or more that ``stamp`` was given."""
-        offered = [self._offered[size] for size in sorted(self._offered) if size >= start]
-        return tuple(stamp for one in offered for stamp in one.stamps)
+        return tuple(sorted((one for one in self._stamps if one.size >= start), key=_size))
 
     def certificates(self) -> tuple[bytes, ...]:
-        """DER of the certificates of the ledger's TSAs: those kept, those given now."""
-        given = (der for one in self._offered.values() for der in one.certificates)
-        return tuple(dict.fromkeys((*self._receipts.certificates(), *given)))
+        """DER of the certificates of the ledger's TSAs, as far as they are kept."""
+        kept = self._material.certificates()
+        return tuple(dict.fromkeys((*self._receipts.certificates(), *kept)))
 
     def material(self) -> tuple[Answer, ...]:
-        """None: nobody gives them yet."""
-        return ()
+        """The CRLs and OCSP answers that the ledger captured, as far as they are kept."""
+        return self._material.answers()
 
     def recapture(self) -> tuple[tuple[str, str], ...]:
-        """None: nobody gives them yet."""
+        """Keep what the ledger captured by now; why not, if it cannot be had."""
+        try:
+            for kind, der in self._wire.material():
+                self._material.keep(kind, der)
+        except (NotFoundError, UnavailableError, MalformedError) as error:
+            return (("the ledger", str(error)),)
         return ()
 
     def _open(self, signed_file: bytes) -> Checkpoint:
@@ -236,33 +264,39 @@ class RemoteLedger:
     def _advance(self, signed_file: bytes, shown: Checkpoint) -> None:
         """See ``signed_file``, if its tree begins with that seen last."""
         newest = self._seen.newest()
-        if newest is None:
-            self._root(shown.size, shown.head)
-        else:
+        # Not from the cache: that has the tiles of what was seen.
+        fetched: dict[Tile, bytes] = {}
+        reader = authentic_tiles(shown.head, self._recording(self._ask_tiles, fetched))
+        if newest is None or shown.size > checkpoint_of(newest).size:
+            # What is not shown is not seen.
+            reader([Tile(0, 0, 1)])
+        if newest is not None:
             seen = checkpoint_of(newest)
             if shown.size < seen.size:
                 self._refuse_rollback(newest, signed_file, seen, shown)
             if shown.size == seen.size:
                 if shown.root != seen.root:
-                    self._refuse_fork(newest, signed_file, None, seen.size)
+                    self._refuse_fork(newest, signed_file, {}, seen.size)
                 # One signed file per size: the first that was seen.
                 return
-            if self._root(seen.size, shown.head) != seen.root:
-                self._refuse_fork(newest, signed_file, shown.head, seen.size)
+            if tree_root(seen.size, tile_hash_reader(seen.size, reader)) != seen.root:
+                self._refuse_fork(newest, signed_file, fetched, seen.size)
         if not self._seen.replace(newest, signed_file):
             raise ConflictError("another process saw a checkpoint just now", hint="again")
+        self._fetched = fetched
 
     def _check_stale(self, newest: bytes, signed_file: bytes, shown: Checkpoint) -> None:
         """Nothing, if the tree that was seen is still there and begins with the one shown."""
         seen = checkpoint_of(newest)
         # A reader of its own: what is on the right edge is asked for anew.
-        reader = authentic_tiles(seen.head, self._fetch, self._cache.keep)
+        reader = authentic_tiles(seen.head, self._ask_tiles)
         try:
             reader([Tile(0, 0, 1)])
         except (NotFoundError, VerificationError):
             self._refuse_rollback(newest, signed_file, seen, shown)
         if tree_root(shown.size, tile_hash_reader(shown.size, reader)) != shown.root:
-            self._refuse_fork(newest, signed_file, seen.head, shown.size)
+            tiles = self._tiles_under(seen.head, shown.size)
+            self._refuse_fork(newest, signed_file, tiles, shown.size)
 
     def _require_open(self) -> None:
         if (closed := self.closed) is not None:
@@ -278,7 +312,23 @@ class RemoteLedger:
         return self._readers[head]
 
     def _fetch(self, tiles: Sequence[Tile]) -> list[bytes]:
-        return [self._cache.get(tile) or self._wire.tile(tile) for tile in tiles]
+        return [
+            self._fetched.get(tile) or self._cache.get(tile) or self._wire.tile(tile)
+            for tile in tiles
+        ]
+
+    def _ask_tiles(self, tiles: Sequence[Tile]) -> list[bytes]:
+        return [self._wire.tile(tile) for tile in tiles]
+
+    def _recording(self, read_tiles: TileReader, found: dict[Tile, bytes]) -> TileReader:
+        """``read_tiles``, with what it gave in ``found``."""
+
+        def read(tiles: Sequence[Tile]) -> Sequence[bytes]:
+            contents = read_tiles(tiles)
+            found.update(zip(tiles, contents, strict=True))
+            return contents
+
+        return read
 
     def _refuse_rollback(
         self, newest: bytes, signed_file: bytes, seen: Checkpoint, shown: Checkpoint
@@ -291,26 +341,23 @@ class RemoteLedger:
         )
 
     def _refuse_fork(
-        self, newest: bytes, signed_file: bytes, head: TreeHead | None, size: int
+        self, newest: bytes, signed_file: bytes, tiles: Mapping[Tile, bytes], size: int
     ) -> NoReturn:
-        """``head``: of the larger tree, the first ``size`` entries of which are the difference.
-
-        None: both are of one size.
-        """
-        tiles = {} if head is None else self._tiles_under(head, size)
+        """``tiles``: of the larger tree, for the root over its first ``size`` entries."""
         text = f"The trees over the first {size} entries differ."
-        folder = self._evidence.save(FORK, newest, signed_file, tiles, text)
+        paths = {format_tile_path(tile): content for tile, content in tiles.items()}
+        folder = self._evidence.save(FORK, newest, signed_file, paths, text)
         text = f"the ledger showed two histories: they differ in the first {size} entries"
         raise ConflictError(f"{text}; evidence: {folder}", hint=HINT)
 
-    def _tiles_under(self, head: TreeHead, size: int) -> dict[str, bytes]:
-        """By path, the tiles that lead from ``head`` to the root over the first ``size``."""
-        found: dict[str, bytes] = {}
-
-        def fetch(tiles: Sequence[Tile]) -> list[bytes]:
-            contents = self._fetch(tiles)
-            found.update(zip(map(format_tile_path, tiles), contents, strict=True))
-            return contents
-
-        tree_root(size, tile_hash_reader(size, authentic_tiles(head, fetch)))
+    def _tiles_under(self, head: TreeHead, size: int) -> dict[Tile, bytes]:
+        """The tiles that lead from ``head`` to the root over its first ``size`` entries."""
+        found: dict[Tile, bytes] = {}
+        reader = authentic_tiles(head, self._recording(self._fetch, found))
+        reader([Tile(0, 0, 1)])
+        tree_root(size, tile_hash_reader(size, reader))
         return found
+
+
+def _size(stamp: Stamp) -> int:
+    return stamp.size

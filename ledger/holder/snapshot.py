@@ -31,6 +31,7 @@ PATHS: Final = re.compile(
     r"tallystick\.toml|vault\.sqlite|development-[a-z0-9.-]{1,80}|keys/[A-Za-z0-9_.-]{1,80}"
     r"|manifests/[0-9a-f]{64}|originals/[0-9a-f]{2}/[0-9a-f]{64}\.age"
     r"|(ledger|ledgers/[1-9][0-9]{0,5})/(store\.sqlite|vkeys|development-[a-z0-9.-]{1,80})"
+    r"|ledger/material/[0-9a-f]{64}\.(certificate|crl|ocsp)"
     r"|evidence/(fork|rollback)-[0-9a-f]{16}/(seen|shown|WHAT\.txt|tile/[0-9a-z/.]{5,80})"
 )
 """What a backup holds of a vault. Not the guard, which no backup ever restores; and not the private

@@ -15,10 +15,10 @@ from ledger.doors.client import Stamp
 from ledger.doors.files import check_private, read_limited
 from ledger.doors.http import NoAnswer, exchange, get
 from ledger.errors import MalformedError, NotFoundError, UnavailableError
-from ledger.record.rfc4648 import decode_base64url
 from ledger.record.strict_json import JsonValue, parse_json
 from ledger.tlog.merkle import HASH_SIZE
 from ledger.tlog.note import MAX_NOTE_BYTES, NoteKey, parse_vkey
+from ledger.tlog.text import parse_base64
 from ledger.tlog.tile import TILE_WIDTH, Tile, format_tile_path
 
 TIMEOUT_SECONDS = 30.0
@@ -27,8 +27,11 @@ TIMEOUT_SECONDS = 30.0
 MAX_APPENDED_BYTES = 1 << 16
 """The answer to a full batch: a thousand indexes, and a checkpoint."""
 
-MAX_STAMPED_BYTES = 1 << 22
-"""Sixteen responses of the largest size, and certificates."""
+MAX_PAGE_BYTES = 1 << 25
+"""A hundred responses of the largest size in base64."""
+
+MAX_ANSWER_BYTES = 1 << 27
+"""The material of a ledger: CRLs of some hundred KB, as they appeared over the years."""
 
 MAX_TOKEN_FILE_BYTES = 1 << 10
 
@@ -43,17 +46,11 @@ _TOKEN = re.compile(r"tally_[0-9a-f]{8}_[A-Za-z0-9_-]{43}")
 
 
 @dataclass(frozen=True, slots=True)
-class Stamped:
-    """A stamped tree: its signed file, the TSAs' responses over it, and who has not answered.
+class Page:
+    """Stamps, smallest tree first, all of each tree; ``next``: the size to go on from, or None."""
 
-    ``certificates``: DER, of the TSAs. Nothing of it is checked.
-    """
-
-    size: int
-    signed_file: bytes
     stamps: tuple[Stamp, ...]
-    pending: tuple[tuple[str, str], ...]
-    certificates: tuple[bytes, ...]
+    next: int | None
 
 
 class Wire:
@@ -82,7 +79,7 @@ class Wire:
 
         MalformedError also if they are none.
         """
-        keys = _object(self._get("v1/ledger", JSON, MAX_KEYS_BYTES)).get("keys")
+        keys = self._ask("v1/ledger", MAX_KEYS_BYTES).get("vkeys")
         if not isinstance(keys, list):
             raise MalformedError("the ledger's answer has no list of keys")
         return tuple(parse_vkey(one if isinstance(one, str) else "") for one in keys)
@@ -129,23 +126,42 @@ class Wire:
             raise MalformedError("the answer to an append has no indexes and checkpoint")
         return tuple(map(_number, indexes)), checkpoint.encode()
 
-    def stamps(self, size: int) -> Stamped:
-        """The first stamped tree of ``size`` entries or more; NotFoundError while there is none."""
-        table = _object(self._get(f"v1/stamps/{size}", JSON, MAX_STAMPED_BYTES))
-        checkpoint = _text(table, "checkpoint").encode()
-        stamped = _number(table.get("size"))
-        if stamped < size:
-            raise MalformedError(f"stamps of size {stamped} were given, want {size} or more")
-        return Stamped(
-            stamped,
-            checkpoint,
-            tuple(
-                Stamp(stamped, _text(one, "tsa"), decode_base64url(_text(one, "response")))
-                for one in _tables(table, "stamps")
-            ),
-            tuple((_text(one, "tsa"), _text(one, "reason")) for one in _tables(table, "pending")),
-            tuple(decode_base64url(_text(one, "der")) for one in _tables(table, "certificates")),
+    def signed_file(self, size: int) -> bytes:
+        """The signed file of tree ``size``; NotFoundError."""
+        return self._get(f"v1/checkpoints/{size}", TEXT, MAX_NOTE_BYTES)
+
+    def stamps(self, start: int) -> Page:
+        """The first stamps over trees of ``start`` entries or more."""
+        table = self._ask(f"v1/stamps?from={start}", MAX_PAGE_BYTES)
+        stamps = tuple(
+            Stamp(_number(one.get("size")), _text(one, "tsa"), _der(one, "response"))
+            for one in _tables(table, "stamps")
         )
+        following = table.get("next")
+        page = Page(stamps, None if following is None else _number(following))
+        sizes = [start, *(one.size for one in stamps), *(() if page.next is None else (page.next,))]
+        if sizes != sorted(sizes) or (page.next is not None and page.next <= start):
+            raise MalformedError(f"the ledger's stamps are not those from {start} on, in order")
+        return page
+
+    def waiting(self, size: int) -> tuple[tuple[str, str], ...]:
+        """What tree ``size`` waits for: a TSA's name and a reason each."""
+        rows = _tables(self._ask(f"v1/stamps/{size}", MAX_PAGE_BYTES), "waiting_for")
+        return tuple((_text(one, "tsa"), _text(one, "reason")) for one in rows)
+
+    def material(self) -> tuple[tuple[str, bytes], ...]:
+        """What the ledger captured for its stamps: kind (certificate, crl, ocsp) and DER each."""
+        table = self._ask("v1/material", MAX_ANSWER_BYTES)
+        certificates = table.get("certificates")
+        if not isinstance(certificates, list):
+            raise MalformedError("the ledger's answer has no list of certificates")
+        rows = [{"kind": "certificate", "der": one} for one in certificates]
+        return tuple(
+            (_text(one, "kind"), _der(one, "der")) for one in (*rows, *_tables(table, "revocation"))
+        )
+
+    def _ask(self, path: str, limit_bytes: int) -> dict[str, JsonValue]:
+        return _object(self._get(path, JSON, limit_bytes))
 
     def _get(self, path: str, accept: str, limit_bytes: int) -> bytes:
         self._require_online()
@@ -218,6 +234,10 @@ def _text(table: dict[str, JsonValue], name: str) -> str:
     if not isinstance(value, str):
         raise MalformedError(f"the ledger's answer has no text {name}")
     return value
+
+
+def _der(table: dict[str, JsonValue], name: str) -> bytes:
+    return parse_base64(_text(table, name), f"{name} in the ledger's answer")
 
 
 def _number(value: JsonValue) -> int:

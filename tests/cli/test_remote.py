@@ -136,7 +136,7 @@ def test_the_whole_life(far: Far, file: Path) -> None:
     far.service.ledger.stamp()
     anchored = far.tally.json("anchor", file, code=3)
     assert anchored["anchored"][0]["index"] == far.size - 1
-    assert "interval" in anchored["pending"][0]
+    assert "not asked yet" in anchored["pending"][0]
     assert far.tally.json("status", code=3)["stamps_pending"] == [1]
     far.service.ledger.stamp()
     assert far.tally.json("sync") == {"sent": 0, "waiting_for_key": 0, "pending": [], "lacking": []}
