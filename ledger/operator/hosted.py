@@ -236,8 +236,11 @@ class HostedLedger:
         self._signed_at = time.monotonic()
         self._observe(group)
 
-    def start(self) -> None:
-        """Let it take entries and do its scheduled work. Once only."""
+    def start(self, *, scheduled: bool = True) -> None:
+        """Let it take entries and do its scheduled work. Once only.
+
+        Not ``scheduled``: the schedule makes a round only when it is told to.
+        """
         self.batcher = Batcher(self.ledger, self._committed)
         self.schedule = Schedule(
             self.ledger,
@@ -248,7 +251,7 @@ class HostedLedger:
             random_bytes=secrets.token_bytes,
         )
         self._started = True
-        if self.ledger.closed is None:
+        if scheduled and self.ledger.closed is None:
             self.schedule.start()
 
     def close(self) -> None:
