@@ -14,6 +14,9 @@ from ledger.proof.verdict import Language
 
 Node: TypeAlias = Mapping[str, Any]  # Any: JSON
 
+SAID = ("title", "description")
+"""What in a schema is for people."""
+
 METHODS = ("get", "head", "put", "post", "patch", "delete", "options", "trace")
 
 
@@ -184,10 +187,15 @@ class _Reader:
             if isinstance(reference, str):
                 return self.plain(self.follow(node), (*way, reference))
             return {
-                str(key): self.plain(value, way)
+                str(key): self.said(node, key) if _is_said(key, value) else self.plain(value, way)
                 for key, value in node.items()
                 if not str(key).startswith("x-")
             }
         if isinstance(node, list | tuple):
             return [self.plain(each, way) for each in node]
         return node
+
+
+def _is_said(key: object, value: object) -> bool:
+    """Whether it is a text for people, and not a property that has such a name."""
+    return key in SAID and isinstance(value, str)

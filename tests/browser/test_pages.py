@@ -9,6 +9,7 @@ from selenium.webdriver import ActionChains, Keys
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from ledger.operator.gaps import PARTIAL, SILENT, Gap
+from service.app import read_openapi_file
 from tests.browser.conftest import WIDTHS, Browser
 from tests.service.test_pages import HOUR, NOW, Shown, make_app, make_state
 
@@ -59,7 +60,7 @@ def site() -> Iterator[str]:
         Gap(SILENT, NOW - 90 * HOUR, NOW - 50 * HOUR, 5),
         Gap(PARTIAL, NOW - 5 * HOUR, None, 7, ("two",)),
     )
-    app = make_app(Shown(make_state(gaps=gaps)))
+    app = make_app(Shown(make_state(gaps=gaps)), openapi=read_openapi_file())
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

@@ -56,8 +56,19 @@ OPENAPI: Mapping[str, Any] = {
     },
     "components": {
         "schemas": {
-            "Entries": {"type": "array", "items": {"$ref": "#/components/schemas/Tree"}},
-            "Tree": {"type": "object", "properties": {"b": {"$ref": "#/components/schemas/Tree"}}},
+            "Entries": {
+                "type": "array",
+                "description": "In <order>",
+                "x-description-zh": "按顺序",
+                "items": {"$ref": "#/components/schemas/Tree"},
+            },
+            "Tree": {
+                "type": "object",
+                "properties": {
+                    "title": {"type": "null"},
+                    "b": {"$ref": "#/components/schemas/Tree"},
+                },
+            },
         },
         "responses": {"Problem": {"description": "A problem", "content": {"application/json": {}}}},
     },
@@ -121,9 +132,13 @@ class Shown:
         return replace(self.entry, index=index)
 
 
-def make_app(shown: Shown, legal: Legal = Legal()) -> flask.Flask:  # noqa: B008 - frozen
+def make_app(
+    shown: Shown,
+    legal: Legal = Legal(),  # noqa: B008 - frozen
+    openapi: Mapping[str, Any] = OPENAPI,
+) -> flask.Flask:
     app = flask.Flask(__name__, static_folder=None)
-    app.register_blueprint(make_pages(shown.read_state, shown.read_entry, OPENAPI, legal))
+    app.register_blueprint(make_pages(shown.read_state, shown.read_entry, openapi, legal))
     return app
 
 
@@ -321,7 +336,11 @@ def test_docs_show_every_operation_of_the_document(client: FlaskClient) -> None:
     assert "X-Size integer minimum 1" in page
     assert "default A problem" in page
     assert '"$ref": "#/components/schemas/Tree"' in page
-    assert "登记 · 需令牌" in text(client, "/docs?lang=zh")
+    assert '"description": "In <order>"' in page
+    assert '"title": { "type": "null" }' in page
+    chinese = text(client, "/docs?lang=zh")
+    assert "登记 · 需令牌" in chinese
+    assert '"description": "按顺序"' in chinese
     assert client.get("/openapi.json").json == OPENAPI
 
 
