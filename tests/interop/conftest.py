@@ -1,10 +1,11 @@
-"""The two Go peers, each built and started once a run; and logs laid out as tiles."""
+"""The Go peers, each built and started once a run; and a service for them to read."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from tests.interop.peer import Peer, build
+from tests.running import Hosted, make_hosted
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +22,11 @@ def torchwood(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
     peer = Peer(build("torchwood", tmp_path_factory.mktemp("torchwood")))
     yield peer
     peer.close()
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hosted]:
+    """A hosted ledger without entries, served by a process of its own."""
+    hosted = make_hosted(tmp_path_factory.mktemp("hosted"))
+    with hosted.served():
+        yield hosted

@@ -57,10 +57,11 @@ class PeerError(Exception):
     """The peer refused; its words."""
 
 
-def build(name: str, folder: Path) -> Path:
+def build(name: str, folder: Path, package: str = ".") -> Path:
     """The program of ``tests/interop/go/<name>``, built into ``folder``; skips where it cannot be.
 
-    Go's own cache keeps modules and compiled packages between runs.
+    ``package``: what is built of its modules, if nothing of its own. Go's own cache keeps modules
+    and compiled packages between runs.
     """
     go = shutil.which("go")
     if go is None:
@@ -86,7 +87,7 @@ def build(name: str, folder: Path) -> Path:
         pytest.skip(f"go is {here[0]}, {name} wants {'.'.join(wanted.groups())}")
     if run("mod", "download").returncode != 0:
         pytest.skip("no Go module proxy is reachable")
-    done = run("build", "-trimpath", "-o", folder / name, ".")
+    done = run("build", "-trimpath", "-o", folder / name, package)
     assert done.returncode == 0, done.stderr
     return folder / name
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -77,16 +78,16 @@ func (m memory) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 	return hashes, nil
 }
 
-// folder reads tiles where c2sp.org/tlog-tiles lays them: as tlog does, but for the height.
-type folder string
+// place reads tiles where c2sp.org/tlog-tiles lays them, as tlog does but for the height: in a folder
+// or below an address.
+type place string
 
-func (f folder) Height() int { return 8 }
+func (p place) Height() int { return 8 }
 
-func (f folder) ReadTiles(tiles []tlog.Tile) ([][]byte, error) {
+func (p place) ReadTiles(tiles []tlog.Tile) ([][]byte, error) {
 	contents := make([][]byte, len(tiles))
 	for i, tile := range tiles {
-		path := strings.Replace(tile.Path(), "tile/8/", "tile/", 1)
-		content, err := os.ReadFile(filepath.Join(string(f), filepath.FromSlash(path)))
+		content, err := p.read(strings.Replace(tile.Path(), "tile/8/", "tile/", 1))
 		if err != nil {
 			return nil, err
 		}
@@ -95,7 +96,22 @@ func (f folder) ReadTiles(tiles []tlog.Tile) ([][]byte, error) {
 	return contents, nil
 }
 
-func (f folder) SaveTiles([]tlog.Tile, [][]byte) {}
+func (p place) read(path string) ([]byte, error) {
+	if !strings.HasPrefix(string(p), "http://") {
+		return os.ReadFile(filepath.Join(string(p), filepath.FromSlash(path)))
+	}
+	answer, err := http.Get(string(p) + "/" + path)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s: %s", path, answer.Status)
+	}
+	return io.ReadAll(answer.Body)
+}
+
+func (p place) SaveTiles([]tlog.Tile, [][]byte) {}
 
 // log built from entries, kept between questions.
 var built memory
@@ -189,7 +205,7 @@ func reply(q question) (answer, error) {
 		return prove(q, built)
 	case "prove from tiles":
 		head := tlog.Tree{N: q.Size, Hash: q.Root}
-		return prove(q, tlog.TileHashReader(head, folder(q.Folder)))
+		return prove(q, tlog.TileHashReader(head, place(q.Folder)))
 	case "check":
 		return check(q), nil
 	case "open":
