@@ -1,0 +1,97 @@
+"""A hosted ledger served for real: `tally ledger serve`, in processes of its own."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ledger.doors.http import NoAnswer, get
+
+ROOT = Path(__file__).parents[1]
+PROGRAM = "import sys; from cli.main import main; sys.exit(main())"
+
+DEADLINE_SECONDS = 60.0
+"""For a service to begin and to end on a busy machine."""
+
+
+@dataclass
+class Hosting:
+    """A service that runs. ``log``: the file its stderr goes to."""
+
+    home: Path
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    def kill(self) -> None:
+        """Kill it and what it started, as losing power does to processes."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(DEADLINE_SECONDS)
+
+
+def until(done: Callable[[], bool], why: Callable[[], str] = lambda: "too late") -> None:
+    """Try until ``done()``; it fails at the deadline."""
+    pause, deadline = threading.Event(), time.monotonic() + DEADLINE_SECONDS
+    while not done():
+        assert time.monotonic() < deadline, why()
+        pause.wait(0.05)
+
+
+def free_port() -> int:
+    """A port that nobody listens on just now."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def start_serving(home: Path, log: Path, **environment: str) -> subprocess.Popen[bytes]:
+    """Start the service of the ledger in ``home``, in a process group of its own."""
+    line = [sys.executable, "-c", PROGRAM, "ledger", "serve", "--ledger", os.fspath(home)]
+    with log.open("ab") as file:
+        return subprocess.Popen(
+            line,
+            cwd=ROOT,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+            env={**os.environ, **environment},
+        )
+
+
+@contextmanager
+def hosting(home: Path, log: Path) -> Iterator[Hosting]:
+    """The service of the ledger in ``home`` at a free port, while the block runs; then killed."""
+    port = free_port()
+    settings = home / "ledger.toml"
+    settings.write_text(
+        re.sub(r"(?m)^port = \d+", f"port = {port}", settings.read_text("utf-8")), "utf-8"
+    )
+    process = start_serving(home, log)
+    made = Hosting(home, f"http://127.0.0.1:{port}", process, log)
+    try:
+        until(
+            lambda: is_up(made.url) or process.poll() is not None,
+            lambda: log.read_text("utf-8", "replace"),
+        )
+        assert process.poll() is None, log.read_text("utf-8", "replace")
+        yield made
+    finally:
+        if process.poll() is None:
+            made.kill()
+
+
+def is_up(url: str) -> bool:
+    """Whether somebody answers at ``url``."""
+    answer = get(f"{url}/healthz", accept="application/json", limit_bytes=999, timeout_seconds=5)
+    return not isinstance(answer, NoAnswer)

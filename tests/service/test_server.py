@@ -1,0 +1,173 @@
+"""The service as it is run: in its own processes, asked over real sockets, told to stop, killed."""
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from ledger.operator.access import ACCESS_FILE, Access
+from service.api import MAX_BODY_BYTES
+from tests.hosting import DEADLINE_SECONDS, PROGRAM, ROOT, Hosting, hosting, is_up, until
+from tests.service.conftest import OCTETS, entries
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def served(home: Path, tmp_path: Path) -> Iterator[Hosting]:
+    with hosting(home, tmp_path / "log") as running:
+        yield running
+
+
+@pytest.fixture
+def token(home: Path) -> str:
+    with closing(Access(home / ACCESS_FILE)) as access:
+        return access.new("lab")
+
+
+def append(port: int, token: str, body: bytes) -> tuple[int, bytes]:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as asked:
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": OCTETS}
+        asked.request("POST", "/v1/entries", body, headers)
+        answer = asked.getresponse()
+        return answer.status, answer.read()
+
+
+def converse(port: int, *parts: bytes) -> bytes:
+    """Send ``parts`` as they are; what comes back until the other side closes, or for a while."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as talk:
+        with contextlib.suppress(ConnectionError):
+            for part in parts:
+                talk.sendall(part)
+        heard = b""
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            while part := talk.recv(65_536):
+                heard += part
+                if b"\r\n\r\n" in heard and heard.endswith(b"}"):
+                    break
+        return heard
+
+
+def test_told_to_stop_it_answers_what_it_took_and_ends(served: Hosting, token: str) -> None:
+    answers: list[int] = []
+
+    def send(number: int) -> None:
+        with contextlib.suppress(ConnectionError, http.client.HTTPException):
+            answers.append(append(served.port, token, entries(1, number)[0])[0])
+
+    threads = [threading.Thread(target=send, args=(number,)) for number in range(40)]
+    for thread in threads:
+        thread.start()
+    until(lambda: bool(answers))
+    served.process.send_signal(signal.SIGTERM)
+    assert served.process.wait(DEADLINE_SECONDS) == 0
+    for thread in threads:
+        thread.join()
+    assert set(answers) == {200}
+    # What comes next finds everything closed, and goes on.
+    with hosting(served.home, served.log) as again:
+        status, body = append(again.port, token, entries(1, 1000)[0])
+    assert (status, json.loads(body)["indexes"][0] >= len(answers)) == (200, True)
+
+
+def test_a_second_service_of_one_ledger_is_refused(served: Hosting) -> None:
+    line = [sys.executable, "-c", PROGRAM, "ledger", "serve", "--ledger", os.fspath(served.home)]
+    environment = {**os.environ, "TALLY_LEDGER_PORT": "0"}
+    ran = subprocess.run(
+        line, cwd=ROOT, capture_output=True, text=True, check=False, env=environment
+    )
+    assert ran.returncode == 3
+    assert "another process serves the ledger" in ran.stderr
+    assert is_up(served.url)
+
+
+def test_when_the_listening_process_is_killed_the_ledger_is_let_go(
+    served: Hosting, token: str
+) -> None:
+    served.process.send_signal(signal.SIGKILL)
+    served.process.wait(DEADLINE_SECONDS)
+
+    def is_free() -> bool:
+        try:
+            os.killpg(served.process.pid, 0)
+        except ProcessLookupError:
+            return True
+        return False
+
+    until(is_free)
+    with hosting(served.home, served.log) as again:
+        assert append(again.port, token, entries(1)[0])[0] == 200
+
+
+@pytest.mark.parametrize(
+    "length", [MAX_BODY_BYTES + 1, 1 << 40, (1 << 64) + 1], ids=["one more", "a TiB", "overflow"]
+)
+def test_a_huge_body_is_refused_before_it_is_read(served: Hosting, token: str, length: int) -> None:
+    head = (
+        f"POST /v1/entries HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
+        f"Content-Type: {OCTETS}\r\nContent-Length: {length}\r\n\r\n"
+    )
+    heard = converse(served.port, head.encode(), bytes(1 << 16))
+    assert heard.startswith((b"HTTP/1.1 413", b"HTTP/1.1 400"))
+    assert is_up(served.url)
+
+
+def test_a_body_in_chunks_without_end_is_cut_off(served: Hosting, token: str) -> None:
+    head = (
+        f"POST /v1/entries HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
+        f"Content-Type: {OCTETS}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    chunk = b"10000\r\n" + bytes(0x10000) + b"\r\n"
+    heard = converse(served.port, head.encode(), *[chunk] * 8)
+    assert heard.startswith((b"HTTP/1.1 413", b"HTTP/1.1 400"))
+    assert is_up(served.url)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(200),
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET /" + b"a" * 1_000_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 20_000 + b"\r\n",
+        b"POST /v1/entries HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ],
+)
+def test_what_is_no_http_harms_nobody(served: Hosting, request_: bytes) -> None:
+    heard = converse(served.port, request_)
+    assert heard == b"" or heard.startswith(b"HTTP/1.1 4")
+    assert is_up(served.url)
+
+
+def test_the_log_is_json_and_has_no_token_and_no_entry(served: Hosting, token: str) -> None:
+    entry = entries(1)[0]
+    append(served.port, token, entry)
+    converse(served.port, b"GET /v1/receipts/" + b"A" * 86 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+    append(served.port, "tally_0a0a0a0a_" + "s" * 43, entry)
+    until(lambda: served.log.read_text().count('"answered"') >= 3)
+    text = served.log.read_text("utf-8")
+    for line in text.splitlines():
+        assert {"event", "level", "timestamp"} <= set(json.loads(line))
+    for secret in (token, token.split("_")[2], "s" * 43, "A" * 86, entry.hex()):
+        assert secret not in text
+
+
+def test_the_head_of_a_request_has_its_time(served: Hosting) -> None:
+    """Somebody who begins a request and goes silent does not keep the connection for ever."""
+    with socket.create_connection(("127.0.0.1", served.port), timeout=60) as talk:
+        talk.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
+        heard = talk.recv(1000)  # TimeoutError, and with it the test, if nobody hangs up
+        assert heard == b"" or heard.startswith(b"HTTP/1.1 408")
