@@ -40,6 +40,7 @@ def create_app(hosted: HostedLedger, metrics: Metrics) -> flask.Flask:
         wanted=settings.wanted,
         stamp_interval=hosted.stamp_interval,
         clock=hosted.clock,
+        development=settings.development,
     )
     app.register_blueprint(make_metrics(hosted, state, metrics))
     legal = Legal(settings.cac_filing, settings.operator, settings.statement, settings.statement_zh)

@@ -18,6 +18,10 @@ WORDS: Words = {
             "持有文件及其记录者可据此核验时间。"
         ),
     ),
+    "development": (
+        "A ledger for trying out: its time-stamping authorities are its own, and prove nothing.",
+        "试用账本：时间戳机构由其自行运行，不具证明作用。",
+    ),
     "entries": ("Entries", "登记项"),
     "root": ("Root", "根哈希"),
     "empty": ("nothing was appended yet", "尚无登记项"),

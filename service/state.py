@@ -49,7 +49,8 @@ class State:
     ``stamped``: the size of the newest tree with a token; ``waiting_since``: since when there is a
     tree without one, None if there is none. ``closed``: why nothing more is appended, or None.
     ``lacking``: why a stamp is not complete although no TSA is to blame. ``faults``: what the
-    schedule could not do in its last round. ``days``: oldest first.
+    schedule could not do in its last round. ``days``: oldest first. ``development``: its TSAs are
+    its own, and prove nothing.
     """
 
     origin: str
@@ -65,6 +66,7 @@ class State:
     faults: Mapping[str, str]
     gaps: tuple[Gap, ...]
     days: tuple[Day, ...]
+    development: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,8 @@ class EntryState:
 class StateReader:
     """Reads the state of ``ledger``, at most once in ``FRESH_SECONDS``. Thread-safe.
 
-    ``tsas``, ``wanted``, ``stamp_interval``: as the ledger's stamper has them.
+    ``tsas``, ``wanted``, ``stamp_interval``: as the ledger's stamper has them. ``development``: as
+    in ``State``.
     """
 
     def __init__(
@@ -100,8 +103,10 @@ class StateReader:
         wanted: int,
         stamp_interval: timedelta,
         clock: Callable[[], datetime],
+        development: bool,
     ) -> None:
         self._ledger = ledger
+        self._development = development
         self._schedule = schedule
         self._diary = diary
         self._tsas = tuple(tsas)
@@ -153,6 +158,7 @@ class StateReader:
                 now=now,
             ),
             days=by_day(stamped, waits, DAYS, now),
+            development=self._development,
         )
 
     def _head(self) -> tuple[int, bytes | None]:

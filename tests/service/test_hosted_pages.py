@@ -60,7 +60,9 @@ def test_pages_are_there_under_their_own_policy_with_the_operators_texts(
 def test_state_and_entry_are_the_ledgers(client: FlaskClient, hosted: HostedLedger) -> None:
     size = hosted.store.head().size
     assert size == 4  # the first cover, and three
-    assert "ledger.example.org/one" in client.get("/").text
+    page = client.get("/").text
+    assert "ledger.example.org/one" in page
+    assert "prove nothing" in page  # a development ledger
     shown = [client.get(f"/entries/{index}").text for index in range(size)]
     for entry, page in zip(hosted.store.entries(0, size), shown, strict=True):
         assert entry.hex() in page

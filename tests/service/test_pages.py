@@ -98,6 +98,7 @@ def make_state(**changes: Any) -> State:
         faults={},
         gaps=(),
         days=days,
+        development=False,
     )
     return replace(state, **changes)
 
@@ -242,6 +243,15 @@ def test_gaps_and_faults_are_told(client: FlaskClient, shown: Shown) -> None:
 def test_closed_ledger_says_why(client: FlaskClient, shown: Shown) -> None:
     shown.state = make_state(closed="the store has 3 entries, the guard signed 4")
     assert "nothing more is taken: the store has 3 entries" in text(client, "/")
+
+
+def test_ledger_for_trying_out_says_that_it_proves_nothing(
+    client: FlaskClient, shown: Shown
+) -> None:
+    assert "prove nothing" not in text(client, "/?lang=en")
+    shown.state = make_state(development=True)
+    assert "authorities are its own, and prove nothing" in text(client, "/?lang=en")
+    assert "不具证明作用" in text(client, "/?lang=zh")
 
 
 def test_new_ledger_has_a_page_too(client: FlaskClient, shown: Shown) -> None:

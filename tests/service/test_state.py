@@ -43,6 +43,7 @@ def reader(hosted: Hosted, schedule: Schedule) -> StateReader:
         wanted=1,
         stamp_interval=timedelta(0),
         clock=hosted.clock,
+        development=False,
     )
 
 
