@@ -75,6 +75,7 @@ WORDS: Words = {
     "faults": ("What the service could not do", "服务未能完成的事项"),
     "fault-heartbeat": ("daily heartbeat", "每日心跳"),
     "fault-stamp": ("stamps", "时间戳"),
+    "fault-schedule": ("all scheduled work", "全部定时任务"),
     "fault-capture": ("revocation material", "吊销信息"),
     "keys": ("Keys it signs with", "签名公钥"),
     "entry": ("Entry {index}", "登记项 {index}"),

@@ -71,7 +71,13 @@ class Schedule:
 
     @property
     def faults(self) -> Mapping[str, str]:
-        """What failed in the last round, and how: ``heartbeat``, ``stamp``, ``capture``."""
+        """What failed in the last round, and how: ``heartbeat``, ``stamp``, ``capture``.
+
+        ``schedule``: there are no rounds any more, though nobody stopped them.
+        """
+        started = self._thread.ident is not None
+        if started and not self.running and not self._stopping.is_set():
+            return {**self._faults, "schedule": "it ended by a fault, which is in the log"}
         return dict(self._faults)
 
     @property

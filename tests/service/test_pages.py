@@ -240,6 +240,16 @@ def test_gaps_and_faults_are_told(client: FlaskClient, shown: Shown) -> None:
     assert "仍在持续" in text(client, "/?lang=zh")
 
 
+@pytest.mark.parametrize("task", ["heartbeat", "stamp", "capture", "schedule"])
+def test_each_fault_of_the_schedule_has_its_words(
+    client: FlaskClient, shown: Shown, task: str
+) -> None:
+    shown.state = make_state(faults={task: "why"})
+    for language in (0, 1):
+        word = WORDS[f"fault-{task}"][language]
+        assert f"{word} why" in text(client, f"/?lang={('en', 'zh')[language]}")
+
+
 def test_closed_ledger_says_why(client: FlaskClient, shown: Shown) -> None:
     shown.state = make_state(closed="the store has 3 entries, the guard signed 4")
     assert "nothing more is taken: the store has 3 entries" in text(client, "/")

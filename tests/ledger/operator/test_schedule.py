@@ -253,5 +253,17 @@ def test_thread_makes_its_first_round_at_once_and_stops_when_told(hosted: Hosted
     assert [stamp.size for stamp in hosted.ledger.stamps()] == [1]
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_schedule_that_ended_by_a_fault_of_ours_says_so(hosted: Hosted) -> None:
+    hosted.appending = RuntimeError("a fault nobody foresaw")
+    schedule = hosted.schedule()
+    assert schedule.faults == {}
+    schedule.start()
+    schedule._thread.join(30)
+    assert schedule.faults == {"schedule": "it ended by a fault, which is in the log"}
+    schedule.stop()
+    assert schedule.faults == {}
+
+
 def test_schedule_that_was_never_started_can_be_stopped(hosted: Hosted) -> None:
     hosted.schedule().stop()
