@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ledger.doors.files import make_folder, read_limited, unavailable, write_durably
 from ledger.errors import MalformedError
-from ledger.proof.revocation import Answer, read_all
+from ledger.proof.revocation import READERS, Answer, read_all
 from ledger.timestamp.der import load_certificate
 from ledger.timestamp.path import MAX_MATERIAL_BYTES
 
@@ -34,7 +34,7 @@ class Material:
         if kind == CERTIFICATE:
             load_certificate(der)
         elif kind in (CRL, OCSP):
-            read_all(*([der] if kind == one else [] for one in (CRL, OCSP)))
+            READERS[kind](der)
         else:
             raise MalformedError(f"material of kind {kind!r}, want certificate, crl or ocsp")
         try:

@@ -9,6 +9,7 @@ nothing is sent any more; what it proved before, holds.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import NoReturn
 
 from ledger.doors.client import Stamp, StampReport
@@ -30,11 +31,11 @@ from ledger.tlog.authentic import authentic_tiles
 from ledger.tlog.checkpoint import Checkpoint, check_signatures
 from ledger.tlog.merkle import Hash, TreeHead, leaf_hashes, tree_root
 from ledger.tlog.note import NoteKey, parse_note
-from ledger.tlog.tile import Tile, TileReader, format_tile_path, tile_hash_reader
+from ledger.tlog.tile import TILE_WIDTH, Tile, TileReader, format_tile_path, tile_hash_reader
 
 NO_STAMP_YET = (("the ledger", "interval: it has this tree stamped when its turn comes"),)
 
-MAX_PAGES = 4
+MAX_PAGES = 8
 """Of a hundred stamps, asked for about one record: if one of two TSAs is away for longer than that,
 the others' stamps are enough to go on with."""
 
@@ -185,50 +186,50 @@ class RemoteLedger:
             return None
         lacking = self._receipts.lacking_indexes(self.origin, self._wanted)
         if not lacking:
-            self._take(self._newest_stamps(newest.size), newest.size)
+            self._stamps |= dict.fromkeys(self._newest_stamps(newest.size))
             names = {stamp.tsa for stamp in self._stamps}
             return StampReport(newest.size, 0, tuple(sorted(names)), ())
-        tsas: frozenset[str] = frozenset()
         covered = 0
         for index in lacking:
             if index >= covered:
-                tsas, covered = self._gather(index + 1, newest.size)
+                covered = self._gather(index, newest.size)
+        tsas = {stamp.tsa for stamp in self._stamps if stamp.size > lacking[-1]}
+        tsas |= set(self._receipts.reach(self.origin).tsas(lacking[-1]))
         pending: tuple[tuple[str, str], ...] = ()
         if len(tsas) < self._wanted:
             pending = self._wire.waiting(newest.size) or NO_STAMP_YET
         return StampReport(lacking[-1] + 1, self._wanted, tuple(sorted(tsas)), pending)
 
-    def _gather(self, size: int, newest: int) -> tuple[frozenset[str], int]:
-        """Ask for stamps over trees from ``size`` on until as many TSAs as wanted are among them.
+    def _gather(self, index: int, newest: int) -> int:
+        """Ask for stamps over entry ``index`` until as many TSAs as wanted are among them.
 
-        Their names, and below which index entries have them.
+        Below which index entries have these stamps, or as many as there are.
         """
-        tsas: frozenset[str] = frozenset()
-        start: int | None = size
+        tsas: set[str] = set()
+        # From its tile on, and not from itself: nobody is told which entry of it is meant.
+        start: int | None = index - index % TILE_WIDTH + 1
         for _ in range(MAX_PAGES):
             if start is None:
                 break
             page = self._wire.stamps(start)
-            self._take(page.stamps, newest)
-            for stamp in page.stamps:
-                if stamp.size <= newest:
-                    tsas |= {stamp.tsa}
-                    size = stamp.size
+            over = [stamp for stamp in page.stamps if index < stamp.size <= newest]
+            for size, stamps in groupby(over, _size):
+                given = tuple(stamps)
+                self._stamps |= dict.fromkeys(given)
+                tsas |= {stamp.tsa for stamp in given}
                 if len(tsas) >= self._wanted:
-                    return tsas, size
+                    return size
             start = page.next
-        return tsas, newest
+        return newest
 
     def _newest_stamps(self, newest: int) -> tuple[Stamp, ...]:
-        """Stamps near the head: what the next record names as its lower bound."""
+        """Those of a tree near the head: what the next record names as its lower bound."""
         start, step = newest, 1
-        while start > 0 and not (page := self._wire.stamps(start)).stamps:
-            start, step = start - step, step * FURTHER
-        return page.stamps if start > 0 else ()
-
-    def _take(self, stamps: Sequence[Stamp], newest: int) -> None:
-        """Have these for ``stamps``, but for those of a tree that was not seen yet."""
-        self._stamps |= dict.fromkeys(one for one in stamps if one.size <= newest)
+        while True:
+            stamps = [one for one in self._wire.stamps(start).stamps if one.size <= newest]
+            if stamps or start == 1:
+                return tuple(one for one in stamps if one.size == stamps[-1].size)
+            start, step = max(1, start - step), step * FURTHER
 
     def stamps(self, start: int = 0) -> tuple[Stamp, ...]:
         """The stamps over trees of ``start`` entries or more that ``stamp`` was given."""

@@ -432,3 +432,127 @@ def test_a_checkpoint_without_its_tree_is_not_seen(far: Far) -> None:
         far.ledger().append(entries(0, 3))
     del far.service.lies["v1/entries"]
     assert far.ledger().append(entries(0, 3)) == (0, 1, 2)
+
+
+def recorded(far: Far, *indexes: int) -> None:
+    """The vault has records at these places, and no receipts."""
+    rows = [
+        (number, entry(index), "n", f"{number:032x}", 1, b"", "note", "", "", index, KEYS.origin)
+        for number, index in enumerate(indexes, start=1)
+    ]
+    connection = far.database.conn
+    connection.execute("INSERT INTO notebooks VALUES ('n', 'c', '')")
+    connection.executemany(
+        "INSERT INTO records (number, entry, notebook, chain, seq, sdjwt, kind, content, created,"
+        " idx, ledger) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        rows,
+    )
+
+
+def grow(far: Far, *sizes: int) -> None:
+    """The ledger grows to each of these sizes, and has each of these trees stamped."""
+    start = 0
+    for size in sizes:
+        far.service.ledger.append(entries(start, size))
+        far.service.ledger.stamp()
+        start = size
+
+
+def asked_from(far: Far) -> list[int]:
+    return [int(one.split("=")[1]) for one in far.service.asked if "from=" in one]
+
+
+def test_stamps_are_asked_for_by_tile_and_only_those_needed_are_kept(far: Far) -> None:
+    grow(far, 100, 260, 300, 310, 320, 600, 610, 620)
+    recorded(far, 300, 301, 309, 555)
+    ledger = far.ledger()
+    report = ledger.stamp()
+    assert report is not None
+    assert (report.size, report.complete, report.pending) == (556, True, ())
+    assert sorted((one.size, one.tsa) for one in ledger.stamps(0)) == [
+        (size, tsa) for size in (310, 600) for tsa in ("one", "two")
+    ]
+    assert {start % 256 for start in asked_from(far) if start not in (301, 311)} == {1}
+    assert Receipts(far.database).keep(ledger, 2) == 4
+    again = far.ledger()
+    assert again.stamp() is not None
+    assert Receipts(far.database).lacking_indexes(KEYS.origin, 2) == ()
+
+
+def test_a_record_after_the_last_stamp_is_pending(far: Far) -> None:
+    grow(far, 100)
+    far.service.ledger.append(entries(100, 200))
+    recorded(far, 50, 150)
+    report = far.ledger().stamp()
+    assert report is not None
+    assert (report.size, report.answered, report.complete) == (151, (), False)
+    assert report.pending == (("one", "not asked yet"),)
+
+
+def test_with_nothing_lacking_the_newest_stamps_are_had(far: Far) -> None:
+    grow(far, 100, 300, 400)
+    far.service.ledger.append(entries(400, 3000))
+    ledger = far.ledger()
+    report = ledger.stamp()
+    assert report is not None
+    assert (report.complete, report.pending, report.answered) == (True, (), ("one", "two"))
+    assert {one.size for one in ledger.stamps()} <= {100, 300, 400}
+    assert len(asked_from(far)) < 8
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"stamps": [{"size": 1, "tsa": "a", "response": "AA=="}], "next": None},
+        {"stamps": [], "next": 2},
+        {"stamps": [], "next": -1},
+        {"stamps": [], "next": "9"},
+        {"stamps": {}, "next": None},
+        {"stamps": [1], "next": None},
+        {"stamps": [{"size": 300, "tsa": "a", "response": "AA"}], "next": None},
+        {"stamps": [{"size": 300, "tsa": 1, "response": "AA=="}], "next": None},
+        {"stamps": [{"size": 300, "tsa": "a"}], "next": None},
+        {"next": None},
+    ],
+)
+def test_stamps_in_another_form_are_malformed(far: Far, answer: dict[str, object]) -> None:
+    body = json.dumps(answer).encode()
+    far.service.lies["v1/stamps?from=257"] = lambda honest: replace(honest, body=body)
+    far.service.ledger.append(entries(0, 300))
+    recorded(far, 299)
+    with pytest.raises(MalformedError):
+        far.ledger().stamp()
+
+
+def test_a_token_over_other_bytes_is_refused_and_not_kept(far: Far) -> None:
+    grow(far, 300, 301)
+    recorded(far, 299)
+    receipts = Receipts(far.database)
+
+    def swap(honest: Answer) -> Answer:
+        value = json.loads(honest.body)
+        rows = value["stamps"]
+        rows[0]["response"], rows[2]["response"] = rows[2]["response"], rows[0]["response"]
+        return replace(honest, body=json.dumps(value).encode())
+
+    far.service.lies["v1/stamps?from=257"] = swap
+    ledger = far.ledger()
+    ledger.stamp()
+    with pytest.raises(VerificationError):
+        receipts.keep(ledger, 2)
+    assert receipts.reach(KEYS.origin).newest == {}
+
+
+def test_material_is_kept_once_and_other_things_are_not(far: Far) -> None:
+    ledger = far.ledger()
+    assert (ledger.certificates(), ledger.material(), ledger.recapture()) == ((), (), ())
+    roots = far.service.ledger.certificates()
+    assert set(far.ledger().certificates()) == set(roots)
+    for row in ({"kind": "crl", "der": "AA=="}, {"kind": "../x", "der": "AA=="}):
+        body = json.dumps({"certificates": [], "revocation": [row]}).encode()
+        far.service.lies["v1/material"] = lambda honest, body=body: replace(honest, body=body)
+        [(name, _)] = ledger.recapture()
+        assert name == "the ledger"
+    far.service.lies["v1/material"] = lambda honest: replace(honest, status=500)
+    assert "status 500" in ledger.recapture()[0][1]
+    assert len(list((far.folder / "ledger" / "material").iterdir())) == len(roots)
