@@ -152,43 +152,43 @@ def test_nothing_is_told_before_anything_was_seen(far: Far) -> None:
             ask()
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"indexes": [1, 0]}, "not where"),
-        ({"indexes": [0, 0]}, "not where"),
-        ({"indexes": [0]}, "1 indexes"),
-        ({"indexes": [0, 1, 1]}, "3 indexes"),
-        ({"indexes": [0, 2]}, "not below"),
-        ({"indexes": [0, 2**53 - 1]}, "not below"),
-    ],
-)
-def test_a_wrong_index_is_refused(far: Far, changes: dict[str, object], message: str) -> None:
-    far.service.lies["v1/entries"] = with_answer(**changes)
-    with pytest.raises(VerificationError, match=message):
-        far.ledger().append(entries(0, 2))
+WRONG_INDEXES = [
+    ({"indexes": [1, 0]}, "not where"),
+    ({"indexes": [0, 0]}, "not where"),
+    ({"indexes": [0]}, "1 indexes"),
+    ({"indexes": [0, 1, 1]}, "3 indexes"),
+    ({"indexes": [0, 2]}, "not below"),
+    ({"indexes": [0, 2**53 - 1]}, "not below"),
+]
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"[]",
-        b"{}",
-        b'{"indexes":[0,-1],"checkpoint":""}',
-        b'{"indexes":[0,true],"checkpoint":""}',
-        b'{"indexes":[0,1.0],"checkpoint":""}',
-        b'{"indexes":0,"checkpoint":""}',
-        b'{"indexes":[0,1],"checkpoint":null}',
-        b'{"indexes":[0,1],"checkpoint":""}',
-        b'{"indexes":[0,1],"indexes":[0,1],"checkpoint":""}',
-        b"\xff",
-    ],
-)
-def test_an_answer_in_no_format_is_malformed(far: Far, body: bytes) -> None:
-    far.service.lies["v1/entries"] = lambda honest: replace(honest, body=body)
-    with pytest.raises(MalformedError):
-        far.ledger().append(entries(0, 2))
+def test_a_wrong_index_is_refused(far: Far) -> None:
+    for changes, message in WRONG_INDEXES:
+        far.service.lies["v1/entries"] = with_answer(**changes)
+        with pytest.raises(VerificationError, match=message):
+            far.ledger().append(entries(0, 2))
+
+
+NO_FORMAT = [
+    b"",
+    b"[]",
+    b"{}",
+    b'{"indexes":[0,-1],"checkpoint":""}',
+    b'{"indexes":[0,true],"checkpoint":""}',
+    b'{"indexes":[0,1.0],"checkpoint":""}',
+    b'{"indexes":0,"checkpoint":""}',
+    b'{"indexes":[0,1],"checkpoint":null}',
+    b'{"indexes":[0,1],"checkpoint":""}',
+    b'{"indexes":[0,1],"indexes":[0,1],"checkpoint":""}',
+    b"\xff",
+]
+
+
+def test_an_answer_in_no_format_is_malformed(far: Far) -> None:
+    for body in NO_FORMAT:
+        far.service.lies["v1/entries"] = lambda honest, body=body: replace(honest, body=body)
+        with pytest.raises(MalformedError):
+            far.ledger().append(entries(0, 2))
 
 
 def test_a_checkpoint_that_is_not_the_ledgers_is_refused(far: Far) -> None:
@@ -411,15 +411,13 @@ def test_a_token_file_that_others_may_read_is_refused(far: Far, mode: int) -> No
     assert not far.service.asked
 
 
-@pytest.mark.parametrize(
-    "content",
-    [b"", b"tally_", b"\xff", TOKEN.encode() + b"A", b"x" * 2000, b"a\n" + TOKEN.encode()],
-)
-def test_a_file_without_a_token_is_refused_and_not_shown(far: Far, content: bytes) -> None:
-    far.token_file.write_bytes(content)
-    with pytest.raises(MalformedError) as raised:
-        far.ledger().append(entries(0, 3))
-    assert "AAAA" not in str(raised.value)
+def test_a_file_without_a_token_is_refused_and_not_shown(far: Far) -> None:
+    token = TOKEN.encode()
+    for content in (b"", b"tally_", b"\xff", token + b"A", b"x" * 2000, b"a\n" + token):
+        far.token_file.write_bytes(content)
+        with pytest.raises(MalformedError) as raised:
+            far.ledger().append(entries(0, 3))
+        assert "AAAA" not in str(raised.value)
     far.token_file.unlink()
     with pytest.raises(NotFoundError):
         far.ledger().append(entries(0, 3))
@@ -500,28 +498,30 @@ def test_with_nothing_lacking_the_newest_stamps_are_had(far: Far) -> None:
     assert len(asked_from(far)) < 8
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        {"stamps": [{"size": 1, "tsa": "a", "response": "AA=="}], "next": None},
-        {"stamps": [], "next": 2},
-        {"stamps": [], "next": -1},
-        {"stamps": [], "next": "9"},
-        {"stamps": {}, "next": None},
-        {"stamps": [1], "next": None},
-        {"stamps": [{"size": 300, "tsa": "a", "response": "AA"}], "next": None},
-        {"stamps": [{"size": 300, "tsa": 1, "response": "AA=="}], "next": None},
-        {"stamps": [{"size": 300, "tsa": "a"}], "next": None},
-        {"next": None},
-    ],
-)
-def test_stamps_in_another_form_are_malformed(far: Far, answer: dict[str, object]) -> None:
-    body = json.dumps(answer).encode()
-    far.service.lies["v1/stamps?from=257"] = lambda honest: replace(honest, body=body)
+NO_STAMPS = [
+    {"stamps": [{"size": 1, "tsa": "a", "response": "AA=="}], "next": None},
+    {"stamps": [], "next": 2},
+    {"stamps": [], "next": -1},
+    {"stamps": [], "next": "9"},
+    {"stamps": {}, "next": None},
+    {"stamps": [1], "next": None},
+    {"stamps": [{"size": 300, "tsa": "a", "response": "AA"}], "next": None},
+    {"stamps": [{"size": 300, "tsa": 1, "response": "AA=="}], "next": None},
+    {"stamps": [{"size": 300, "tsa": "a"}], "next": None},
+    {"next": None},
+]
+
+
+def test_stamps_in_another_form_are_malformed(far: Far) -> None:
     far.service.ledger.append(entries(0, 300))
     recorded(far, 299)
-    with pytest.raises(MalformedError):
-        far.ledger().stamp()
+    for answer in NO_STAMPS:
+        body = json.dumps(answer).encode()
+        far.service.lies["v1/stamps?from=257"] = lambda honest, body=body: replace(
+            honest, body=body
+        )
+        with pytest.raises(MalformedError):
+            far.ledger().stamp()
 
 
 def test_a_token_over_other_bytes_is_refused_and_not_kept(far: Far) -> None:
