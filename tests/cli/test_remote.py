@@ -150,6 +150,11 @@ def test_the_whole_life(far: Far, file: Path) -> None:
     assert far.size == before + 2
 
 
+def interrupted(*_: object) -> None:
+    """What a crash is like."""
+    raise KeyboardInterrupt
+
+
 def make_files(far: Far, names: str) -> list[Path]:
     files = [far.tally.work / f"{name}.txt" for name in names]
     for path in files:
@@ -197,11 +202,8 @@ def test_a_crash_between_sending_and_noting_loses_and_doubles_nothing(
     before = far.size
     files = make_files(far, "abc")
 
-    def die(*_: object) -> None:
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as patch:
-        patch.setattr(Records, "set_indexes", die)
+        patch.setattr(Records, "set_indexes", interrupted)
         assert far("anchor", *files[:2]).code == 130
     assert far.size == before + 3
     assert far.tally.json("status", code=3)["queued"] == [1, 2]
@@ -313,3 +315,27 @@ def test_a_ledger_that_shows_another_key_is_refused(far: Far, tmp_path: Path) ->
     ran = far("anchor", file)
     assert (ran.code, "not signed by every key" in ran.err) == (1, True)
     assert far.tally.json("status", code=3)["queued"] == [1]
+
+
+def test_a_restored_vault_without_its_token_begins_its_chains_all_the_same(
+    far: Far, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [one, two] = make_files(far, "ab")
+    far("anchor", one)
+    assert far("vault", "backup", tmp_path / "backup").code == 0
+    content = far.token_file.read_bytes()
+    far.token_file.unlink()
+    target = tmp_path / "again"
+    with monkeypatch.context() as patch:
+        patch.setattr(Records, "begin_chains", interrupted)
+        assert far("vault", "restore", tmp_path / "backup", "--vault", target).code == 130
+    monkeypatch.setenv("TALLY_VAULT", os.fspath(target))
+    ran = far("anchor", two)
+    assert ran.code != 0
+    assert "no such file" in ran.err
+    far.token_file.write_bytes(content)
+    far.token_file.chmod(0o600)
+    far("sync")
+    shown = [far.tally.json("show", number) for number in (1, 2)]
+    assert shown[0]["chain"] != shown[1]["chain"]
+    assert shown[1]["index"] is not None
