@@ -25,6 +25,7 @@ from ledger.operator.stamper import Stamper
 from ledger.operator.store.memory import MemoryStore
 from ledger.tlog.note import format_vkey
 from ledger.tlog.tile import parse_tile_path
+from service.log import newest_checkpoint
 from tests.holding import CLOCK, TSAS
 from tests.sequencer_checks import KEYS
 
@@ -103,7 +104,7 @@ class Service(ThreadingHTTPServer):
         if path == "v1/ledger":
             return _json({"origin": ledger.origin, "vkeys": [*map(format_vkey, ledger.keys)]})
         if path == "checkpoint":
-            return Answer(ledger.checkpoint(), "text/plain; charset=utf-8")
+            return Answer(newest_checkpoint(ledger), "text/plain; charset=utf-8")
         if path.startswith("tile/"):
             return Answer(ledger.tiles([parse_tile_path(path)])[0])
         if path.startswith("v1/checkpoints/"):

@@ -136,7 +136,7 @@ class RemoteLedger:
         checkpoint = self._open(signed_file)
         newest = self._seen.newest()
         if newest is None and checkpoint.size == 0:
-            raise NotFoundError("nothing was appended to the ledger yet")
+            return checkpoint
         if newest is not None and checkpoint.size < checkpoint_of(newest).size:
             self._check_stale(newest, signed_file, checkpoint)
         else:
@@ -180,9 +180,8 @@ class RemoteLedger:
         The ledger's operator has its trees stamped, when it does; None if nothing was appended. The
         report is of the newest record's tree; errors as in ``append``.
         """
-        try:
-            newest = self.refresh()
-        except NotFoundError:
+        newest = self.refresh()
+        if newest.size == 0:
             return None
         lacking = self._receipts.lacking_indexes(self.origin, self._wanted)
         if not lacking:
@@ -270,7 +269,7 @@ class RemoteLedger:
         reader = authentic_tiles(shown.head, self._recording(self._ask_tiles, fetched))
         if newest is None or shown.size > checkpoint_of(newest).size:
             # What is not shown is not seen.
-            reader([Tile(0, 0, 1)])
+            self._require_tree(reader, shown)
         if newest is not None:
             seen = checkpoint_of(newest)
             if shown.size < seen.size:
@@ -285,6 +284,13 @@ class RemoteLedger:
         if not self._seen.replace(newest, signed_file):
             raise ConflictError("another process saw a checkpoint just now", hint="again")
         self._fetched = fetched
+
+    def _require_tree(self, reader: TileReader, shown: Checkpoint) -> None:
+        try:
+            reader([Tile(0, 0, 1)])
+        except NotFoundError as error:
+            text = f"the ledger does not have the tree of size {shown.size} that it signed"
+            raise VerificationError(f"{text}: {error}") from error
 
     def _check_stale(self, newest: bytes, signed_file: bytes, shown: Checkpoint) -> None:
         """Nothing, if the tree that was seen is still there and begins with the one shown."""

@@ -426,7 +426,7 @@ def test_a_file_without_a_token_is_refused_and_not_shown(far: Far) -> None:
 def test_a_checkpoint_without_its_tree_is_not_seen(far: Far) -> None:
     lie = with_answer(checkpoint=signed(9, bytes(32)).decode())
     far.service.lies["v1/entries"] = lie
-    with pytest.raises(NotFoundError, match="tile"):
+    with pytest.raises(VerificationError, match="does not have the tree of size 9"):
         far.ledger().append(entries(0, 3))
     del far.service.lies["v1/entries"]
     assert far.ledger().append(entries(0, 3)) == (0, 1, 2)
