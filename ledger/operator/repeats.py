@@ -13,6 +13,7 @@ cost one question to the store and no wrong answer.
 [b'111111111111111111111111111111111111111111111111111111111111111!']
 """
 
+import secrets
 import struct
 from array import array
 from collections.abc import Iterable, Sequence
@@ -38,6 +39,7 @@ class Repeats:
     def __init__(self) -> None:
         self._slots = array("Q", bytes(8 * START_SLOTS))
         self._count = 0
+        self._multiplier = secrets.randbits(64) | 1
 
     def __len__(self) -> int:
         return self._count
@@ -63,12 +65,15 @@ class Repeats:
         return [entries[number] for number in seen]
 
     def _put(self, prefixes: Iterable[int]) -> list[int]:
-        # Open addressing: the table is at most half full, so a free slot is two steps away.
-        slots, mask = self._slots, len(self._slots) - 1
+        # Open addressing: the table is at most half full, so a free slot is two steps away. Where
+        # to begin is found by a multiplier that nobody knows (multiply-shift hashing): whoever
+        # chooses entries cannot have them all begin at one slot.
+        slots, mask, multiplier = self._slots, len(self._slots) - 1, self._multiplier
+        shift = 64 - mask.bit_length()
         seen = []
         for number, prefix in enumerate(prefixes):
             prefix = prefix or 1  # 0 is a free slot
-            place = prefix & mask
+            place = prefix * multiplier >> shift & mask
             while (stored := slots[place]) and stored != prefix:
                 place = (place + 1) & mask
             if stored:

@@ -51,3 +51,13 @@ def test_entries_of_another_length_or_too_many_are_refused(monkeypatch: pytest.M
     monkeypatch.setattr(repeats, "MAX_ENTRIES", 3)
     with pytest.raises(ValueError, match="at most 3"):
         table.sift([entry(i) for i in range(4)])
+
+
+def test_whoever_chooses_entries_cannot_have_them_all_begin_at_one_slot() -> None:
+    """Alike in the low bits, or in steps: no long run of slots in use, which a look would walk."""
+    for step in (1, 1 << 20, 1 << 40, 1 << 50):
+        table = Repeats()
+        chosen = [(step * number % (1 << 64)).to_bytes(8, "big") * 8 for number in range(1, 8193)]
+        assert table.sift(chosen) == []
+        runs = "".join("x" if slot else " " for slot in table._slots).split()
+        assert max(map(len, runs)) < 200
