@@ -26,6 +26,7 @@ from ledger.tlog.merkle import MAX_SIZE, prove_consistency
 from ledger.tlog.note import format_vkey, parse_note
 from ledger.tlog.tile import tile_hash_reader
 from service.auth import authorize
+from service.limits import Readers
 from service.log import IMMUTABLE, checkpoint_response, newest_checkpoint
 from service.problems import RETRY_SECONDS, problem
 
@@ -65,10 +66,13 @@ class _Api:
     def __init__(self, hosted: HostedLedger) -> None:
         self._hosted = hosted
         self._ledger = hosted.ledger
+        self._readers = Readers()
 
     def append(self) -> Response:
         grant = authorize(self._hosted.access, APPEND)
-        entries = _read_entries()
+        with self._readers.reading(grant.id):
+            body = flask.request.get_data(cache=False)
+        entries = _read_entries(body)
         access = self._hosted.access
         left = access.spend(grant, len(entries))
         try:
@@ -188,9 +192,8 @@ class _Api:
         )
 
 
-def _read_entries() -> list[bytes]:
-    """The entries of the request's body; MalformedError, or an abort for its media type."""
-    body = flask.request.get_data(cache=False)
+def _read_entries(body: bytes) -> list[bytes]:
+    """The entries in the request's body; MalformedError, or an abort for its media type."""
     kind = flask.request.mimetype
     if kind == OCTETS:
         entries = [body[at : at + ENTRY_BYTES] for at in range(0, len(body), ENTRY_BYTES)]

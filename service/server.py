@@ -20,10 +20,8 @@ from granian.log import LogLevels
 
 from ledger.operator.hosted import HostedLedger, read_settings
 from service.app import create_app
+from service.limits import THREADS
 from service.metrics import Metrics
-
-THREADS = 64
-"""Requests that are worked on at once: an append waits in its thread for the commit."""
 
 CONNECTIONS = 1024
 """Waiting to be taken, in the system's queue."""

@@ -120,9 +120,8 @@ def main(arguments: Sequence[str]) -> None:
                 found = over_http(served.url, token, connections, 1, seconds)
                 rate = found["requests"] / found["seconds"]
                 times = f"p50 {found['p50']:.1f} ms, p99 {found['p99']:.1f} ms"
-                print(
-                    f"P5 at {connections:3} connections     {rate:9.0f} appends/s   {times} ({goal})"
-                )
+                label = f"P5 at {connections} connections"
+                print(f"{label:25}{rate:9.0f} appends/s   {times}   ({goal})")
 
 
 if __name__ == "__main__":

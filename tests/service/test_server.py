@@ -17,6 +17,7 @@ import pytest
 
 from ledger.operator.access import ACCESS_FILE, Access
 from service.api import MAX_BODY_BYTES
+from service.limits import THREADS
 from tests.hosting import DEADLINE_SECONDS, PROGRAM, ROOT, Hosting, hosting, is_up, until
 from tests.service.conftest import OCTETS, entries
 
@@ -171,3 +172,23 @@ def test_the_head_of_a_request_has_its_time(served: Hosting) -> None:
         talk.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n")
         heard = talk.recv(1000)  # TimeoutError, and with it the test, if nobody hangs up
         assert heard == b"" or heard.startswith(b"HTTP/1.1 408")
+
+
+def test_bodies_that_dawdle_stop_nobody_else(served: Hosting, home: Path) -> None:
+    with closing(Access(home / ACCESS_FILE)) as access:
+        slow, other = access.new("slow"), access.new("other")
+    head = (
+        f"POST /v1/entries HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {slow}\r\n"
+        f"Content-Type: {OCTETS}\r\nContent-Length: 64\r\n\r\n"
+    )
+    with contextlib.ExitStack() as stack:
+        for _ in range(2 * THREADS):
+            talk = socket.create_connection(("127.0.0.1", served.port), timeout=10)
+            stack.enter_context(talk).sendall(head.encode() + b"a" * 10)
+        for number in range(3):
+            assert is_up(served.url)
+            assert append(served.port, other, entries(1, number)[0])[0] == 200
+    # Whoever was cut off in the midst of a body appended nothing.
+    status, body = append(served.port, slow, entries(1, 3)[0])
+    assert status == 200
+    assert json.loads(body)["checkpoint"].split("\n")[1] == str(json.loads(body)["indexes"][0] + 1)
