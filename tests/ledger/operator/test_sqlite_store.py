@@ -132,7 +132,7 @@ def test_a_table_that_is_gone_makes_the_store_unavailable(tmp_path: Path) -> Non
 
 
 def test_of_many_entries_alike_in_their_first_bytes_only_some_are_looked_at(tmp_path: Path) -> None:
-    """Whoever chooses entries can make them alike: what they cost others does not grow with them."""
+    """Whoever chooses entries can make them alike: what they cost does not grow with them."""
     alike = [b"8 bytes!" + bytes([number]) for number in range(2 * sqlite.ALIKE)]
     with closing(SqliteStore(tmp_path / "store.sqlite")) as store:
         extend(store, [*alike, entry(1)])
