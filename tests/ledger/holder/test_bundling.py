@@ -4,6 +4,7 @@ import hashlib
 import shutil
 import subprocess
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from ledger.proof.trust import Trust, TrustedTsa
 from ledger.proof.verdict import Outcome, Verdict
 from ledger.proof.verify import verify
 from ledger.record.record import parse_record
-from tests.holding import START, TSAS, Holding, holding
+from tests.holding import CLOCK, START, TSAS, Holding, holding
 
 TRUST = Trust(
     tuple(TrustedTsa(t.name, hashlib.sha256(t.root).digest(), development=True) for t in TSAS)
@@ -282,3 +283,23 @@ def test_commands_of_the_readme_verify_every_stamp_and_record(
             ["sh", "-c", command], cwd=place, capture_output=True, text=True, check=False
         )
         assert digest in done.stdout
+
+
+def test_an_outage_of_the_stamps_shows_in_the_verdict_as_the_width_of_the_bounds(
+    house: Holding, folder: Path, tmp_path: Path
+) -> None:
+    """Nothing fills the time without a stamp: what was recorded in it has bounds as far apart."""
+    fill(house, folder, 2)
+    (folder / "z").write_bytes(b"while nothing was stamped")
+    house.anchor(folder, notebook=SECRETS[3])
+    CLOCK.time += timedelta(days=3)
+    house.send()
+    verdict = judge(write(plan_of(house, tmp_path, Choice(), "1", "2", "3"), tmp_path / "x.zip"))
+    assert verdict.outcome is Outcome.PROVEN
+    widths = []
+    for record in verdict.records:
+        assert record.not_before is not None
+        assert record.not_after is not None
+        widths.append(record.not_after - record.not_before)
+    assert widths[1] < timedelta(hours=1)
+    assert timedelta(days=3) < widths[2] < timedelta(days=3, hours=1)
