@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
-from ledger.errors import LedgerError, UnavailableError
+from ledger.errors import UnavailableError
 
 MAX_GROUP = 1 << 15
 """Entries in one commit at most: 2 MiB, some 60 ms. Beyond it those who wait longest go first."""
@@ -56,8 +57,8 @@ class _Waiting:
 class Batcher:
     """Appends to ``ledger`` in a thread of its own, from construction to ``close``.
 
-    ``observe`` is told of each group that was committed. What an append raises goes to everyone
-    whose entries were in it; the next group is tried all the same.
+    ``observe`` is told of each group that was committed. What an append raises, whatever it is,
+    goes to everyone whose entries were in it; the next group is tried all the same.
     """
 
     def __init__(self, ledger: Appender, observe: Callable[[Group], None] = lambda _: None) -> None:
@@ -83,8 +84,9 @@ class Batcher:
     def submit(self, entries: Sequence[bytes]) -> "Future[Committed]":
         """Queue ``entries``, 64 bytes each; the answer is there once they are durable.
 
-        They go into one commit, in their order. UnavailableError, at once, if too many wait or
-        ``close`` was called; in the answer, whatever the ledger raises.
+        They go into one commit, in their order, unless the answer was cancelled by then.
+        UnavailableError, at once, if too many wait or ``close`` was called; in the answer,
+        whatever the ledger raises.
         """
         answer: Future[Committed] = Future()
         with self._changed:
@@ -124,20 +126,24 @@ class Batcher:
             return group
 
     def _commit(self, group: Sequence[_Waiting]) -> None:
-        entries = [entry for one in group for entry in one.entries]
-        started = time.perf_counter()
+        # From here on none can be cancelled.
+        group = [one for one in group if one.answer.set_running_or_notify_cancel()]
         try:
-            # If we die before this returns, nobody was told; those who send again get what is
-            # there by then.
-            indexes = self._ledger.append(entries)
-            checkpoint = self._ledger.checkpoint()
-        except (LedgerError, ValueError) as error:
+            committed = self._append(group)
+        except BaseException as error:  # noqa: BLE001 - raised wherever an answer is waited for
             for one in group:
                 one.answer.set_exception(error)
             return
+        for one, answer in zip(group, committed, strict=True):
+            one.answer.set_result(answer)
+
+    def _append(self, group: Sequence[_Waiting]) -> list[Committed]:
+        """What each of ``group`` is answered."""
+        entries = [entry for one in group for entry in one.entries]
+        started = time.perf_counter()
+        # If we die before this returns, nobody was told; those who send again get what is there by
+        # then.
+        indexes = iter(self._ledger.append(entries))
+        checkpoint = self._ledger.checkpoint()
         self._observe(Group(len(group), len(entries), time.perf_counter() - started))
-        start = 0
-        for one in group:
-            stop = start + len(one.entries)
-            one.answer.set_result(Committed(indexes[start:stop], checkpoint))
-            start = stop
+        return [Committed(tuple(islice(indexes, len(one.entries))), checkpoint) for one in group]
