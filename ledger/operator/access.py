@@ -24,7 +24,7 @@ from datetime import UTC, datetime, timedelta
 from math import ceil
 from pathlib import Path
 
-from ledger.doors.sqlite import open_database, transaction
+from ledger.doors.sqlite import make_schema, open_database, transaction
 from ledger.errors import MalformedError, NotFoundError, UnavailableError
 from ledger.operator.grant import (
     APPEND,
@@ -55,7 +55,6 @@ _SCHEMA = (
     """CREATE TABLE spent (
         id TEXT PRIMARY KEY REFERENCES tokens, day INTEGER NOT NULL, entries INTEGER NOT NULL)
         STRICT""",
-    f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -111,20 +110,11 @@ class Access:
         self._written_at = monotonic()
         self._database = open_database(path)
         try:
-            self._make_schema()
+            with self._asking():
+                make_schema(self._database, _SCHEMA, version=SCHEMA_VERSION, name="access")
         except BaseException:
             self._database.close()
             raise
-
-    def _make_schema(self) -> None:
-        with self._writing() as connection:
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-            if version == 0 and tables == 0:
-                for statement in _SCHEMA:
-                    connection.execute(statement)
-            elif version != SCHEMA_VERSION:
-                raise MalformedError(f"access has schema {version}, want {SCHEMA_VERSION}")
 
     def close(self) -> None:
         """Write what was spent, and close the connection."""

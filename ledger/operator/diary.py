@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from ledger.doors.sqlite import open_database, transaction
-from ledger.errors import MalformedError, UnavailableError
+from ledger.doors.sqlite import make_schema, open_database, transaction
+from ledger.errors import UnavailableError
 
 DIARY_FILE = "diary.sqlite"
 """Its name in the ledger's home."""
@@ -34,7 +34,6 @@ _SCHEMA = (
         size INTEGER, tsa TEXT, moment INTEGER NOT NULL, PRIMARY KEY (size, tsa))
         STRICT, WITHOUT ROWID""",
     "CREATE INDEX moments_moment ON moments (moment)",
-    f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -80,20 +79,11 @@ class Diary:
         self._lock = threading.Lock()
         self._database = open_database(path)
         try:
-            self._make_schema()
+            with self._asking():
+                make_schema(self._database, _SCHEMA, version=SCHEMA_VERSION, name="diary")
         except BaseException:
             self.close()
             raise
-
-    def _make_schema(self) -> None:
-        with self._writing() as connection:
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-            if version == 0 and tables == 0:
-                for statement in _SCHEMA:
-                    connection.execute(statement)
-            elif version != SCHEMA_VERSION:
-                raise MalformedError(f"diary has schema {version}, want {SCHEMA_VERSION}")
 
     def close(self) -> None:
         """Close the connection."""

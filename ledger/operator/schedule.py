@@ -6,7 +6,7 @@ knows itself (its minimum interval, and what each TSA last answered). Twice a da
 revocation material that could not be had before.
 
 Checkpoints need no schedule: each group of entries is answered under a checkpoint that covers it.
-How long an entry may wait for the others of its group is the batcher's ``linger_seconds``.
+An entry waits for no others: its group is whatever came while the one before was committed.
 """
 
 import threading
