@@ -107,12 +107,14 @@ class Gauges(Collector):
 
 
 def reasons_not_ready(hosted: HostedLedger) -> list[str]:
-    """Why entries are not taken now; empty if they are."""
+    """Why entries are not taken now, or not stamped; empty if they are."""
     reasons = []
     if hosted.ledger.closed is not None:
         reasons.append("the ledger is closed")
     if not hosted.batcher.running:
         reasons.append("the service is stopping")
+    if "schedule" in hosted.schedule.faults:
+        reasons.append("the scheduled work ended by a fault")
     try:
         if not hosted.has_room:
             reasons.append("the disk is nearly full")

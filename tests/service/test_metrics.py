@@ -1,5 +1,7 @@
 """What an operator watches: figures that move with what happens, for the operator's token alone."""
 
+import pytest
+
 from ledger.operator.grant import ADMIN, APPEND
 from tests.service.conftest import Service, entries
 
@@ -55,3 +57,24 @@ def test_addresses_and_entries_are_in_no_metric(service: Service) -> None:
     assert "A" * 86 not in text
     assert "secret-place" not in text
     assert value(text, 'tally_requests_total{route="none",status="404"}') == 1
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_scheduled_work_that_ended_by_a_fault_of_ours_makes_it_not_ready(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("nobody foresaw it")
+
+    schedule = service.hosted.schedule
+    assert service.client.get("/readyz").status_code == 200
+    monkeypatch.setattr(schedule, "round", fail)
+    schedule.start()
+    schedule._thread.join(30)
+    ready = service.client.get("/readyz")
+    assert (ready.status_code, ready.json["reasons"]) == (
+        503,
+        ["the scheduled work ended by a fault"],
+    )
+    assert value(service.metrics_text(), "tally_ready") == 0
+    assert service.client.get("/healthz").status_code == 200
