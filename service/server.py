@@ -26,6 +26,13 @@ from service.metrics import Metrics
 CONNECTIONS = 1024
 """Waiting to be taken, in the system's queue."""
 
+OPEN_CONNECTIONS = 16_384
+"""Taken and open at once. One that sends nothing costs a descriptor until ``HEADER_SECONDS`` are
+over; with few allowed, so many idle ones would keep all others waiting that long."""
+
+HEAD_BYTES = 1 << 15
+"""Of one request's head, kept for each connection until it is whole: at the most 512 MiB."""
+
 HEADER_SECONDS = 10
 """For a request's head to arrive."""
 
@@ -51,10 +58,12 @@ def serve(home: Path) -> None:
         workers=1,
         blocking_threads=THREADS,
         backlog=CONNECTIONS,
-        backpressure=CONNECTIONS,
+        backpressure=OPEN_CONNECTIONS,
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(
-            header_read_timeout=HEADER_SECONDS * 1000, pipeline_flush=False
+            header_read_timeout=HEADER_SECONDS * 1000,
+            max_buffer_size=HEAD_BYTES,
+            pipeline_flush=False,
         ),
         websockets=False,
         log_level=LogLevels.error,
