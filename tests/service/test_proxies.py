@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from service.api import MAX_BODY_BYTES
-from service.server import THREADS
+from service.limits import THREADS
 from tests.interop.log import entry
 from tests.running import Answer, Hosted, free_port, make_hosted, read_answer, until
 
