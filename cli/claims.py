@@ -191,7 +191,8 @@ def _parse_json(content: bytes) -> dict[str, JsonValue]:
 def _parse_toml(content: bytes) -> dict[str, JsonValue]:
     try:
         table = tomllib.loads(content.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
+        # ValueError: not UTF-8, not TOML, or a number of 5000 digits.
         raise MalformedError(f"not TOML: {error}") from error
     return _checked(table)
 

@@ -181,7 +181,8 @@ def parse_config(content: bytes) -> Config:
     """The settings in ``content``; MalformedError names what is not understood."""
     try:
         table: dict[str, Any] = tomllib.loads(content.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
+        # ValueError: not UTF-8, not TOML, or a number of 5000 digits.
         raise MalformedError(f"settings are not TOML: {error}") from error
     defaults = Config()
     known = {"development", "wanted", "minimum_interval_seconds", "keep_limit_bytes"}

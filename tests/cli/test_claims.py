@@ -173,6 +173,7 @@ WRONG: list[tuple[list[str], str]] = [
     (["--claims", "absent.toml"], "absent.toml"),
     (["--claims", "list.json"], "not a table"),
     (["--claims", "bad.toml"], "not TOML"),
+    (["--claims", "long.toml"], "not TOML"),
     (["--claims", "unknown.json"], "unknown to version 1"),
     (["--claims", "link.json"], "not yours to make"),
     (["--claims", "title.json", "--title", "t"], "and on the command line"),
@@ -187,6 +188,7 @@ def test_what_no_record_can_hold_is_refused_before_anything_is_read(
     for name, text in (
         ("list.json", "[]"),
         ("bad.toml", "= = ="),
+        ("long.toml", f"title = {'1' * 5000}"),
         ("unknown.json", '{"colour":"red"}'),
         ("link.json", json.dumps({"ledger": "me"})),
         ("title.json", '{"title":"x"}'),

@@ -38,6 +38,7 @@ def test_settings_round_trip(config: Config) -> None:
     [
         ("wanted = ", "not TOML"),
         ("\xff", "not TOML"),
+        (f"wanted = {'1' * 5000}", "not TOML"),
         ("colour = 1", "unknown key 'colour'"),
         ("wanted = 0", "want a whole number from 1"),
         ("wanted = true", "want a whole number"),
