@@ -104,8 +104,8 @@ def format_tsa(tsa: TsaSetting) -> bytes:
 
 
 def toml_text(value: str) -> str:
-    """A TOML string: JSON's, with no escapes of half a character, which TOML refuses."""
-    return json.dumps(value, ensure_ascii=False)
+    """A TOML string: JSON's, with no escapes of half a character, and with one of DEL."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def parse_tsas(table: Mapping[str, Any]) -> tuple[TsaSetting, ...]:

@@ -32,6 +32,7 @@ MAX_INTERVAL_SECONDS = 86_400
 
 _ORIGIN = re.compile(r"[a-z0-9][a-z0-9.-]{0,99}(?::[0-9]{1,5})?(?:/[a-z0-9._-]{1,50}){0,4}")
 _KINDS: Mapping[object, str] = {int: "a whole number", bool: "true or false", str: "a text"}
+_PATH = re.compile(r"[^\0\ud800-\udfff]+")
 _HOST = re.compile(r"[0-9A-Za-z.:_-]{1,255}")
 
 
@@ -70,8 +71,8 @@ class HostedSettings:
             raise MalformedError(f"origin is {self.origin!r}, want a host and a path", hint=hint)
         if self.origin.startswith("tallystick/"):
             raise MalformedError("origin begins as that of a ledger in a vault does")
-        if not Path(self.guard).is_absolute():
-            raise MalformedError(f"guard is {self.guard!r}, want an absolute path")
+        if not (_PATH.fullmatch(self.guard) and Path(self.guard).is_absolute()):
+            raise MalformedError(f"guard is {self.guard!r}, want an absolute path, in UTF-8")
         if not _HOST.fullmatch(self.host):
             raise MalformedError(f"host is {self.host!r}, want a name or an address")
         if not 0 <= self.port <= 65_535:
@@ -96,14 +97,14 @@ def parse_settings(content: bytes, environment: Mapping[str, str]) -> HostedSett
     """The settings in ``content``, with what the ``environment`` says instead; MalformedError."""
     try:
         table: dict[str, Any] = tomllib.loads(content.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
+        # ValueError: not UTF-8, not TOML, or a number of 5000 digits.
         raise MalformedError(f"settings are not TOML: {error}") from error
     for name, variable in ENVIRONMENT.items():
         if variable in environment:
-            table[name] = environment[variable]
-    if isinstance(table.get("port"), str):
-        # As the environment has it. In the file, text is told from numbers.
-        table["port"] = _port(environment[ENVIRONMENT["port"]])
+            text = environment[variable]
+            # In the file, text is told from numbers.
+            table[name] = _port(text) if name == "port" else text
     known = {one.name: one.type for one in fields(HostedSettings) if one.name != "tsas"}
     if unknown := sorted(set(table) - set(known) - {"tsa"}):
         raise MalformedError(f"settings have unknown key {unknown[0]!r}")
