@@ -282,7 +282,9 @@ def main(arguments: list[str]) -> int:
     command = [str(environment.python), "-P", "-c", ENTRY, *arguments]
     if testing:
         os.chdir(ROOT)
-        command = [str(environment.python), "-P", "-m", "pytest", *arguments[1:]]
+        # A whole tier takes every core; what somebody picks runs as they would see it.
+        cores = ["-n", "auto"] if arguments[1:] in ([], ["--full"]) else []
+        command = [str(environment.python), "-P", "-m", "pytest", *cores, *arguments[1:]]
     return become(command)
 
 

@@ -313,3 +313,19 @@ def test_what_the_lock_names_is_complete_and_fits_together(
     check = [sys.executable, "-m", "uv", "pip", "check", "--python", checkout / ".venv"]
     done = subprocess.run(check, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("asked", "cores"),
+    [([], True), (["--full"], True), (["tests/ledger"], False), (["--full", "-n", "4"], False)],
+)
+def test_a_whole_tier_takes_every_core(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, asked: list[str], cores: bool
+) -> None:
+    commands: list[list[str]] = []
+    monkeypatch.chdir(checkout)
+    monkeypatch.setattr(run.Environment, "prepare", lambda _, testing: None)
+    monkeypatch.setattr(run, "become", lambda command: commands.append(command) or 0)
+    assert run.main(["test", *asked]) == 0
+    assert commands[0][-len(asked) :] == asked if asked else commands
+    assert (commands[0][4:6] == ["-n", "auto"]) is cores
