@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -29,6 +30,9 @@ def init(
     name = hashlib.sha256(origin.encode()).hexdigest()[:32]
     place = Path(guard).absolute() if guard else state_folder() / "guards" / f"{name}.sqlite"
     settings = HostedSettings(origin, str(place), development=development, port=port)
+    if development:
+        # Its TSAs are in the house, and nobody who tries it out waits for them.
+        settings = replace(settings, stamp_interval_seconds=0)
     make_hosted(home, settings, now)
     vkeys = [format_vkey(key) for key in hosted_keys(home, origin).public_keys()]
     if as_json:

@@ -79,11 +79,6 @@ def test_whole_life_with_the_real_service_and_a_restart_of_it(
     url = f"http://127.0.0.1:{port}"
     words = ("--origin", "example.org/log", "--guard", tmp_path / "guard.sqlite", "--port", port)
     made = bare.json("ledger", "init", home, *words, "--development")
-    settings = home / "ledger.toml"
-    content = settings.read_text("utf-8")
-    settings.write_text(
-        content.replace("stamp_interval_seconds = 300", "stamp_interval_seconds = 1")
-    )
     assert bare("ledger", "token", "new", "lab", "--ledger", home, "-o", token_file).code == 0
     files = [bare.work / f"{name}.txt" for name in "abcd"]
     for path in files:
