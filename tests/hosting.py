@@ -1,7 +1,8 @@
-"""A hosted ledger served for real: `tally ledger serve`, in processes of its own."""
+"""A hosted ledger to try things with; and served for real, in processes of its own."""
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,15 +12,60 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
 from ledger.doors.http import NoAnswer, get
+from ledger.operator.hosted import make_hosted
+from ledger.operator.hosted_settings import HostedSettings
+
+ORIGIN = "ledger.example.org/one"
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 ROOT = Path(__file__).parents[1]
 PROGRAM = "import sys; from cli.main import main; sys.exit(main())"
 
 DEADLINE_SECONDS = 60.0
 """For a service to begin and to end on a busy machine."""
+
+
+@dataclass
+class Clock:
+    """A clock that a test sets."""
+
+    time: datetime = START
+
+    def __call__(self) -> datetime:
+        return self.time
+
+
+def entries(count: int, start: int = 0) -> list[bytes]:
+    """Entries as they could be; the same in every run."""
+    return [number.to_bytes(8, "big") * 8 for number in range(start + 1, start + count + 1)]
+
+
+@pytest.fixture(scope="session")
+def made_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A hosted ledger just made, with its guard beside it: copied, since keys take their time."""
+    folder = tmp_path_factory.mktemp("hosted")
+    settings = HostedSettings(
+        ORIGIN, str(folder / "guard.sqlite"), development=True, stamp_interval_seconds=0
+    )
+    make_hosted(folder / "home", settings, Clock())
+    return folder
+
+
+@pytest.fixture
+def home(made_home: Path, tmp_path: Path) -> Path:
+    """A new ledger in a folder of its own."""
+    copied = tmp_path / "hosted"
+    shutil.copytree(made_home, copied)
+    settings = copied / "home" / "ledger.toml"
+    text = settings.read_text("utf-8").replace(str(made_home), str(copied))
+    settings.write_text(text, "utf-8")
+    return copied / "home"
 
 
 @dataclass

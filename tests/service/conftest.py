@@ -1,9 +1,7 @@
 """A hosted ledger for trying out, and its service without a network."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,24 +9,14 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from ledger.operator.grant import ADMIN, APPEND
-from ledger.operator.hosted import HostedLedger, make_hosted, read_settings
-from ledger.operator.hosted_settings import HostedSettings
+from ledger.operator.hosted import HostedLedger, read_settings
 from service.app import create_app
 from service.metrics import Metrics
+from tests.hosting import Clock, home, made_home
 
-ORIGIN = "ledger.example.org/one"
+__all__ = ["home", "made_home"]  # fixtures for the tests here
+
 OCTETS = "application/octet-stream"
-START = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-@dataclass
-class Clock:
-    """A clock that a test sets."""
-
-    time: datetime = START
-
-    def __call__(self) -> datetime:
-        return self.time
 
 
 @dataclass
@@ -55,33 +43,6 @@ class Service:
     def metrics_text(self) -> str:
         given = {"Authorization": f"Bearer {self.new_token(ADMIN)}"}
         return self.client.get("/metrics", headers=given).text
-
-
-def entries(count: int, start: int = 0) -> list[bytes]:
-    """Entries as they could be; the same in every run."""
-    return [number.to_bytes(8, "big") * 8 for number in range(start + 1, start + count + 1)]
-
-
-@pytest.fixture(scope="session")
-def made_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A hosted ledger just made, with its guard beside it: copied, since keys take their time."""
-    folder = tmp_path_factory.mktemp("hosted")
-    settings = HostedSettings(
-        ORIGIN, str(folder / "guard.sqlite"), development=True, stamp_interval_seconds=0
-    )
-    make_hosted(folder / "home", settings, Clock())
-    return folder
-
-
-@pytest.fixture
-def home(made_home: Path, tmp_path: Path) -> Path:
-    """A new ledger in a folder of its own."""
-    copied = tmp_path / "hosted"
-    shutil.copytree(made_home, copied)
-    settings = copied / "home" / "ledger.toml"
-    text = settings.read_text("utf-8").replace(str(made_home), str(copied))
-    settings.write_text(text, "utf-8")
-    return copied / "home"
 
 
 @pytest.fixture

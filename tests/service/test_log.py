@@ -15,7 +15,8 @@ from ledger.tlog.tile import (
     tiles_of,
 )
 from service.log import FRESH, IMMUTABLE
-from tests.service.conftest import Service, entries
+from tests.hosting import entries
+from tests.service.conftest import Service
 
 COUNT = 600
 

@@ -3,7 +3,8 @@
 import pytest
 
 from ledger.operator.grant import ADMIN, APPEND
-from tests.service.conftest import Service, entries
+from tests.hosting import entries
+from tests.service.conftest import Service
 
 
 def value(text: str, name: str) -> float:

@@ -8,7 +8,8 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from ledger.operator.grant import ADMIN, APPEND
 from service.app import read_openapi_file
 from service.openapi import read_openapi
-from tests.service.conftest import Service, entries
+from tests.hosting import entries
+from tests.service.conftest import Service
 
 METHODS = {"get", "post"}
 

@@ -18,7 +18,8 @@ from ledger.holder.seen import Evidence, Seen
 from ledger.holder.tile_cache import TileCache
 from ledger.holder.wire import Wire
 from ledger.tlog.tile import Tile
-from tests.service.conftest import ORIGIN, Service, entries
+from tests.hosting import ORIGIN, entries
+from tests.service.conftest import Service
 
 
 @pytest.fixture

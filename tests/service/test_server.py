@@ -18,8 +18,8 @@ import pytest
 from ledger.operator.access import ACCESS_FILE, Access
 from service.api import MAX_BODY_BYTES
 from service.limits import THREADS
-from tests.hosting import DEADLINE_SECONDS, PROGRAM, ROOT, Hosting, hosting, is_up, until
-from tests.service.conftest import OCTETS, entries
+from tests.hosting import DEADLINE_SECONDS, PROGRAM, ROOT, Hosting, entries, hosting, is_up, until
+from tests.service.conftest import OCTETS
 
 pytestmark = pytest.mark.slow
 
