@@ -23,12 +23,13 @@ from cli.output import (
     vault_option,
 )
 from cli.serve import init, serve
-from cli.token import token
+from cli.token import either_home_option, hosted_home, token
 from ledger.errors import NotFoundError, UnavailableError
 from ledger.holder.vault import Vault, open_vault
 from ledger.operator.audit import Audit, audit
 from ledger.operator.faults import Fault
 from ledger.operator.guard import Guard
+from ledger.operator.hosted import hosted_keys, read_settings
 from ledger.operator.store.sqlite import SqliteStore
 
 
@@ -50,21 +51,29 @@ ledger.add_command(covers)
 
 @ledger.command("audit")
 @click.option("--origin", metavar="NAME", help="An earlier ledger; the beginning is enough.")
+@either_home_option
 @vault_option
 @json_option
-def audit_(origin: str | None, vault: str | None, as_json: bool) -> int:
+def audit_(origin: str | None, home: str | None, vault: str | None, as_json: bool) -> int:
     """Compute everything in the ledger anew from its entries, and compare; nothing is changed.
 
     Also of a ledger that is closed. Exit 1 if a byte is wrong, missing or too many; 3 if something
     could not be compared.
     """
     with ExitStack() as stack:
-        holder = stack.enter_context(closing(open_vault(vault_folder(vault))))
-        folder = _folder(holder, origin)
-        closed = (folder / VKEYS).exists()
-        keys = read_vkeys(folder) if closed else ledger_keys(folder).public_keys()
+        if home is None:
+            holder = stack.enter_context(closing(open_vault(vault_folder(vault))))
+            folder = _folder(holder, origin)
+            closed = (folder / VKEYS).exists()
+            keys = read_vkeys(folder) if closed else ledger_keys(folder).public_keys()
+            guard_file = guard_path(keys[0].name)
+        else:
+            folder = hosted_home(home)
+            settings = read_settings(folder)
+            keys = hosted_keys(folder, settings.origin).public_keys()
+            guard_file = Path(settings.guard)
         store = stack.enter_context(closing(SqliteStore(folder / "store.sqlite", create=False)))
-        guard, reason = _guard(guard_path(keys[0].name))
+        guard, reason = _guard(guard_file)
         if guard is not None:
             stack.enter_context(closing(guard))
         with progress_line("audit") as draw:

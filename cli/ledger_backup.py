@@ -18,23 +18,27 @@ from cli.output import (
     talk,
     vault_option,
 )
+from cli.token import either_home_option, hosted_home
 from ledger.errors import ConflictError
 from ledger.holder.vault import open_vault
 from ledger.operator.backup import STORE, back_up
 from ledger.operator.backup import restore as restore_store
+from ledger.operator.hosted import HostedLedger, hosted_keys, read_settings
+from ledger.tlog.note import NoteKey
 
 
 @click.command()
 @click.argument("directory", metavar="DIR")
+@either_home_option
 @vault_option
 @json_option
-def backup(directory: str, vault: str | None, as_json: bool) -> int:
+def backup(directory: str, home: str | None, vault: str | None, as_json: bool) -> int:
     """Copy the ledger's store to DIR, an empty folder, while it is used.
 
     Neither its private keys nor its guard go along. `tally vault backup` copies all of the vault.
     """
-    folder = _folder(vault)
-    size = back_up(folder / STORE, ledger_keys(folder).public_keys(), Path(directory))
+    folder, keys = _place(home, vault)
+    size = back_up(folder / STORE, keys, Path(directory))
     if as_json:
         print_json({"backup": directory, "bytes": size})
     else:
@@ -44,26 +48,44 @@ def backup(directory: str, vault: str | None, as_json: bool) -> int:
 
 @click.command()
 @click.argument("directory", metavar="DIR")
+@either_home_option
 @vault_option
 @json_option
-def restore(directory: str, vault: str | None, as_json: bool) -> int:
-    """Put the store in DIR where the vault's ledger has lost its own.
+def restore(directory: str, home: str | None, vault: str | None, as_json: bool) -> int:
+    """Put the store in DIR where the ledger has lost its own.
 
-    It goes on only if its guard has signed nothing beyond it; else it is closed (exit 3), and
-    `tally vault successor` follows it with another.
+    It goes on only if its guard has signed nothing beyond it; else it is closed (exit 3). One in a
+    vault is then followed by another with `tally vault successor`; a hosted one can be read still.
     """
-    folder = _folder(vault)
-    restore_store(Path(directory), folder / STORE, ledger_keys(folder).public_keys())
-    tally = open_tally(vault_folder(vault))
-    closed = None if tally.closed is None else str(tally.closed)
+    folder, keys = _place(home, vault)
+    restore_store(Path(directory), folder / STORE, keys)
+    reason = _closed(home, vault)
+    closed = None if reason is None else str(reason)
     if as_json:
         print_json({"restored": str(folder / STORE), "closed": closed})
     else:
         result(f"restored {folder / STORE}")
         if closed is not None:
             talk(f"the ledger is closed: {closed}")
-            hint("tally vault successor")
+            hint("tally vault successor" if home is None else "tally ledger init makes another")
     return EXIT_DONE if closed is None else EXIT_INCOMPLETE
+
+
+def _place(home: str | None, vault: str | None) -> tuple[Path, tuple[NoteKey, ...]]:
+    """Where the ledger lies, and its public keys."""
+    if home is None:
+        folder = _folder(vault)
+        return folder, ledger_keys(folder).public_keys()
+    folder = hosted_home(home)
+    return folder, hosted_keys(folder, read_settings(folder).origin).public_keys()
+
+
+def _closed(home: str | None, vault: str | None) -> ConflictError | None:
+    """Why the ledger must not be continued, if so; opened, it finishes what a crash left."""
+    if home is None:
+        return open_tally(vault_folder(vault)).closed
+    with HostedLedger(hosted_home(home), read_settings(Path(home))) as hosted:
+        return hosted.ledger.closed
 
 
 def _folder(vault: str | None) -> Path:

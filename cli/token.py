@@ -49,6 +49,13 @@ def home_option(command: F) -> F:
     )(command)
 
 
+def either_home_option(command: F) -> F:
+    """Add ``--ledger`` to a command that else takes the ledger in a vault."""
+    return click.option(
+        "--ledger", "home", metavar="DIR", help="A hosted ledger's folder; else that in the vault."
+    )(command)
+
+
 def hosted_home(given: str) -> Path:
     """The home of a hosted ledger; NotFoundError if ``given`` is none."""
     if not (Path(given) / SETTINGS_FILE).is_file():
