@@ -20,7 +20,7 @@ from typing import Self
 from ledger.doors.files import check_private, free_bytes, make_folder, read_limited, write_durably
 from ledger.doors.keys import load_ledger_keys, make_ledger_keys
 from ledger.doors.sqlite import turn
-from ledger.errors import ConflictError, NotFoundError, UnavailableError
+from ledger.errors import ConflictError, NotFoundError, UnavailableError, VerificationError
 from ledger.operator.access import ACCESS_FILE, Access
 from ledger.operator.attempts import Attempts
 from ledger.operator.batcher import Batcher, Group
@@ -77,9 +77,13 @@ def make_hosted(home: Path, settings: HostedSettings, clock: Clock = system_cloc
             path = home / f"{name}.pem"
             if not path.exists():
                 write_durably(path, DevelopmentTsa.create(name, clock).to_pem())
-    with HostedLedger(home, settings, create=True, clock=clock) as hosted:
-        if hosted.ledger.closed is not None:
-            raise hosted.ledger.closed
+    try:
+        with HostedLedger(home, settings, create=True, clock=clock) as hosted:
+            if hosted.ledger.closed is not None:
+                raise hosted.ledger.closed
+    except VerificationError as error:
+        text = f"the guard in {settings.guard} is another ledger's"
+        raise ConflictError(text, hint="each ledger has a guard of its own") from error
     write_durably(home / SETTINGS_FILE, format_settings(settings))
 
 
