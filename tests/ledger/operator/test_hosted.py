@@ -264,7 +264,7 @@ def test_ledger_that_lost_its_store_is_an_error_and_no_new_one(filled: Path) -> 
 
 def test_guard_of_another_ledger_is_refused_when_one_is_made(filled: Path, tmp_path: Path) -> None:
     taken = replace(settings_in(tmp_path), guard=str(guard_of(filled)))
-    with pytest.raises(ConflictError, match="guard.sqlite is another ledger's"):
+    with pytest.raises(ConflictError, match=r"guard\.sqlite is another ledger's"):
         make_hosted(tmp_path / "other", taken, Clock())
     assert not (tmp_path / "other" / SETTINGS_FILE).exists()
     with opened(filled) as hosted:
@@ -274,7 +274,7 @@ def test_guard_of_another_ledger_is_refused_when_one_is_made(filled: Path, tmp_p
 def test_guard_that_is_there_without_its_ledger_is_not_used_again(filled: Path) -> None:
     settings = read_settings(filled, {})
     shutil.rmtree(filled)
-    with pytest.raises(ConflictError, match="guard.sqlite is another ledger's"):
+    with pytest.raises(ConflictError, match=r"guard\.sqlite is another ledger's"):
         make_hosted(filled, settings, Clock())
 
 
