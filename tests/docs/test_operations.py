@@ -57,7 +57,7 @@ def test_each_metric_exported_is_named_once_with_its_alert_and_no_other(tmp_path
 
 def test_its_figures_are_those_of_the_code() -> None:
     assert f"{MAX_BODY_BYTES:,} bytes | {CODES['too-large']}" in PAGE
-    assert f"431 over {HEAD_BYTES >> 10} KiB" in PAGE
+    assert f"431; it keeps some {HEAD_BYTES >> 10} KiB" in PAGE
     assert f"cut off after {HEADER_SECONDS} s" in PAGE
     assert f"appends stop at {LOW_DISK_BYTES >> 20} MiB" in PAGE
     assert f"client_max_body_size {MAX_BODY_BYTES >> 10}k;" in NGINX
