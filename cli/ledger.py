@@ -60,6 +60,8 @@ def audit_(origin: str | None, home: str | None, vault: str | None, as_json: boo
     Also of a ledger that is closed. Exit 1 if a byte is wrong, missing or too many; 3 if something
     could not be compared.
     """
+    if home is not None and origin is not None:
+        raise UsageError("--origin is for a vault, which has earlier ledgers", "name one of both")
     with ExitStack() as stack:
         if home is None:
             holder = stack.enter_context(closing(open_vault(vault_folder(vault))))

@@ -21,10 +21,15 @@ from cli.output import (
 from cli.token import either_home_option, hosted_home
 from ledger.errors import ConflictError
 from ledger.holder.vault import open_vault
+from ledger.operator.access import ACCESS_FILE
 from ledger.operator.backup import STORE, back_up
 from ledger.operator.backup import restore as restore_store
+from ledger.operator.diary import DIARY_FILE
 from ledger.operator.hosted import HostedLedger, hosted_keys, read_settings
 from ledger.tlog.note import NoteKey
+
+BESIDE = (ACCESS_FILE, DIARY_FILE)
+"""What a hosted ledger's backup has beside its store."""
 
 
 @click.command()
@@ -35,10 +40,11 @@ from ledger.tlog.note import NoteKey
 def backup(directory: str, home: str | None, vault: str | None, as_json: bool) -> int:
     """Copy the ledger's store to DIR, an empty folder, while it is used.
 
-    Neither its private keys nor its guard go along. `tally vault backup` copies all of the vault.
+    Of a hosted one its tokens' digests and its covers' secrets too. Neither private keys nor the
+    guard go along. `tally vault backup` copies all of the vault.
     """
     folder, keys = _place(home, vault)
-    size = back_up(folder / STORE, keys, Path(directory))
+    size = back_up(folder / STORE, keys, Path(directory), () if home is None else BESIDE)
     if as_json:
         print_json({"backup": directory, "bytes": size})
     else:
@@ -58,13 +64,17 @@ def restore(directory: str, home: str | None, vault: str | None, as_json: bool) 
     vault is then followed by another with `tally vault successor`; a hosted one can be read still.
     """
     folder, keys = _place(home, vault)
-    restore_store(Path(directory), folder / STORE, keys)
+    beside = () if home is None else BESIDE
+    lost = restore_store(Path(directory), folder / STORE, keys, beside)
     reason = _closed(home, vault)
     closed = None if reason is None else str(reason)
     if as_json:
-        print_json({"restored": str(folder / STORE), "closed": closed})
+        print_json({"restored": str(folder / STORE), "beside": lost, "closed": closed})
     else:
-        result(f"restored {folder / STORE}")
+        for name in (*lost, STORE):
+            result(f"restored {folder / name}")
+        if ACCESS_FILE in lost:
+            talk("tokens revoked since the backup are good again: tally ledger token list")
         if closed is not None:
             talk(f"the ledger is closed: {closed}")
             hint("tally vault successor" if home is None else "tally ledger init makes another")

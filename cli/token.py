@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from cli.compose import now
 from cli.output import (
@@ -52,8 +53,25 @@ def home_option(command: F) -> F:
 def either_home_option(command: F) -> F:
     """Add ``--ledger`` to a command that else takes the ledger in a vault."""
     return click.option(
-        "--ledger", "home", metavar="DIR", help="A hosted ledger's folder; else that in the vault."
+        "--ledger",
+        "home",
+        metavar="DIR",
+        envvar="TALLY_LEDGER",
+        callback=_unless_vault,
+        help="A hosted ledger's folder (or TALLY_LEDGER); else that in the vault.",
     )(command)
+
+
+def _unless_vault(
+    context: click.Context, parameter: click.Parameter, home: str | None
+) -> str | None:
+    """The ``home``; None if it is the environment's and the command line names a vault's ledger."""
+    source = context.get_parameter_source
+    # What the command line says is processed before what the environment does.
+    named = any(source(name) is ParameterSource.COMMANDLINE for name in ("vault", "origin"))
+    return (
+        None if named and source(parameter.name or "") is not ParameterSource.COMMANDLINE else home
+    )
 
 
 def hosted_home(given: str) -> Path:
