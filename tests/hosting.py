@@ -1,5 +1,7 @@
 """A hosted ledger to try things with; and served for real, in processes of its own."""
 
+import http.client
+import json
 import os
 import re
 import shutil
@@ -14,18 +16,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ledger.doors.http import NoAnswer, get
-from ledger.operator.hosted import make_hosted
+from ledger.operator.hosted import make_hosted as make_home
 from ledger.operator.hosted_settings import HostedSettings
 
 ORIGIN = "ledger.example.org/one"
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 ROOT = Path(__file__).parents[1]
-PROGRAM = "import sys; from cli.main import main; sys.exit(main())"
+PROGRAM = (sys.executable, "-c", "from cli.main import main; main()")
 
 DEADLINE_SECONDS = 60.0
 """For a service to begin and to end on a busy machine."""
@@ -53,7 +56,7 @@ def made_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = HostedSettings(
         ORIGIN, str(folder / "guard.sqlite"), development=True, stamp_interval_seconds=0
     )
-    make_hosted(folder / "home", settings, Clock())
+    make_home(folder / "home", settings, Clock())
     return folder
 
 
@@ -103,11 +106,12 @@ def free_port() -> int:
 
 def start_serving(home: Path, log: Path, **environment: str) -> subprocess.Popen[bytes]:
     """Start the service of the ledger in ``home``, in a process group of its own."""
-    line = [sys.executable, "-c", PROGRAM, "ledger", "serve", "--ledger", os.fspath(home)]
+    line = [*PROGRAM, "ledger", "serve", "--ledger", os.fspath(home)]
     with log.open("ab") as file:
         return subprocess.Popen(
             line,
             cwd=ROOT,
+            stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=file,
             start_new_session=True,
@@ -141,3 +145,109 @@ def is_up(url: str) -> bool:
     """Whether somebody answers at ``url``."""
     answer = get(f"{url}/healthz", accept="application/json", limit_bytes=999, timeout_seconds=5)
     return not isinstance(answer, NoAnswer)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the service answered; header names in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Hosted:
+    """A ledger in ``folder`` that listens on ``port``; ``token`` may append, ``admin`` measure."""
+
+    folder: Path
+    port: int
+    vkeys: tuple[str, ...]
+    token: str
+    admin: str
+
+    @property
+    def home(self) -> Path:
+        return self.folder / "home"
+
+    @property
+    def guard(self) -> Path:
+        return self.folder / "guard.sqlite"
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> "subprocess.Popen[bytes]":
+        """The service, in a group of its own, when it answers; its log is ``folder/log``."""
+        process = start_serving(self.home, self.folder / "log")
+        until(lambda: is_up(self.url) or process.poll() is not None)
+        return process
+
+    @contextmanager
+    def served(self) -> "Iterator[subprocess.Popen[bytes]]":
+        """The service, until it is told to stop; it must end well."""
+        process = self.start()
+        try:
+            assert process.poll() is None, (self.folder / "log").read_text()
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            code = process.wait(DEADLINE_SECONDS)
+        assert code == 0
+
+    def get(self, path: str, **headers: str) -> Answer:
+        return self.ask("GET", path, None, headers)
+
+    def append(self, entries: list[bytes]) -> Answer:
+        kind = {"Content-Type": "application/octet-stream"}
+        given = kind | {"Authorization": f"Bearer {self.token}"}
+        return self.ask("POST", "/v1/entries", b"".join(entries), given)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        headers: dict[str, str],
+        seconds: float = DEADLINE_SECONDS,
+    ) -> Answer:
+        """One request on a connection of its own; OSError, http.client.HTTPException."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=seconds)
+        try:
+            connection.request(method, path, body, headers)
+            return read_answer(connection)
+        finally:
+            connection.close()
+
+
+def read_answer(connection: http.client.HTTPConnection) -> Answer:
+    with connection.getresponse() as got:
+        headers = {name.lower(): value for name, value in got.getheaders()}
+        return Answer(got.status, headers, got.read())
+
+
+def make_hosted(folder: Path) -> Hosted:
+    """A new ledger in ``folder``, with development TSAs, made by the commands that make one."""
+    port = free_port()
+    guard = folder / "guard.sqlite"
+    home = folder / "home"
+    words = ("--origin", ORIGIN, "--guard", guard, "--port", str(port), "--development")
+    made = tally("init", home, *words)
+    append, admin = (
+        tally("token", "new", "lab", "--ledger", home, "--scope", scope)["token"]
+        for scope in ("append", "admin")
+    )
+    return Hosted(folder, port, tuple(made["vkeys"]), append, admin)
+
+
+def tally(*words: object) -> Any:
+    """What `tally ledger …` says as JSON."""
+    line = [*PROGRAM, "ledger", *map(str, words), "--json"]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout)

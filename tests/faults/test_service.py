@@ -22,7 +22,7 @@ from ledger.tlog.checkpoint import check_signatures, parse_checkpoint
 from ledger.tlog.merkle import TreeHead, check_consistency, prove_consistency
 from ledger.tlog.note import parse_note, parse_vkey
 from ledger.tlog.tile import tile_hash_reader
-from tests.running import PROGRAM, ROOT, Hosted, make_hosted, read_answer, until
+from tests.hosting import PROGRAM, ROOT, Hosted, make_hosted, read_answer, until
 
 pytestmark = pytest.mark.slow
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.hosting import Hosted, make_hosted
 from tests.interop.peer import Peer, build
-from tests.running import Hosted, make_hosted
 
 
 @pytest.fixture(scope="session")

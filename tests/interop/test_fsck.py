@@ -11,9 +11,9 @@ import pytest
 
 from ledger.tlog.checkpoint import parse_checkpoint
 from ledger.tlog.note import parse_note
+from tests.hosting import Hosted
 from tests.interop.log import entry
 from tests.interop.peer import build
-from tests.running import Hosted
 
 pytestmark = pytest.mark.slow
 

@@ -12,9 +12,9 @@ from ledger.tlog.merkle import (
     leaf_hash,
 )
 from ledger.tlog.note import parse_note
+from tests.hosting import Hosted, until
 from tests.interop.log import entry
 from tests.interop.peer import Peer, unbase64
-from tests.running import Hosted, until
 
 pytestmark = pytest.mark.slow
 

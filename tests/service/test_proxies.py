@@ -24,8 +24,8 @@ from cryptography.x509.oid import NameOID
 
 from service.api import MAX_BODY_BYTES
 from service.limits import THREADS
+from tests.hosting import Answer, Hosted, free_port, make_hosted, read_answer, until
 from tests.interop.log import entry
-from tests.running import Answer, Hosted, free_port, make_hosted, read_answer, until
 
 pytestmark = pytest.mark.slow
 

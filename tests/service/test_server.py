@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -82,7 +81,7 @@ def test_told_to_stop_it_answers_what_it_took_and_ends(served: Hosting, token: s
 
 
 def test_a_second_service_of_one_ledger_is_refused(served: Hosting) -> None:
-    line = [sys.executable, "-c", PROGRAM, "ledger", "serve", "--ledger", os.fspath(served.home)]
+    line = [*PROGRAM, "ledger", "serve", "--ledger", os.fspath(served.home)]
     environment = {**os.environ, "TALLY_LEDGER_PORT": "0"}
     ran = subprocess.run(
         line, cwd=ROOT, capture_output=True, text=True, check=False, env=environment

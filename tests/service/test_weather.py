@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from service.server import HEADER_SECONDS
+from tests.hosting import Hosted, make_hosted, until
 from tests.interop.log import entry
-from tests.running import Hosted, make_hosted, until
 
 pytestmark = pytest.mark.slow
 
