@@ -10,7 +10,8 @@ import click
 from cli.compose import now, state_folder
 from cli.output import EXIT_DONE, hint, json_option, print_json, result, talk
 from cli.token import home_option
-from ledger.operator.hosted import hosted_keys, make_hosted
+from ledger.doors.tsa_setting import THIS_MACHINE
+from ledger.operator.hosted import hosted_keys, make_hosted, read_settings
 from ledger.operator.hosted_settings import SETTINGS_FILE, HostedSettings
 from ledger.tlog.note import format_vkey
 
@@ -53,7 +54,12 @@ def init(
 @home_option
 def serve(home: str) -> int:
     """Serve the hosted ledger until Ctrl-C or SIGTERM; its log goes to stderr."""
+    place = Path(home).absolute()
+    host = read_settings(place).host
+    if host not in THIS_MACHINE:
+        talk(f"{host} is open to other machines, without TLS: tokens can be read on the way")
+        hint('host = "127.0.0.1" in its settings, and a proxy before it: docs/operations.md')
     # By name: cli and service never import each other.
-    importlib.import_module("service.server").serve(Path(home).absolute())
+    importlib.import_module("service.server").serve(place)
     talk("ledger closed")
     return EXIT_DONE

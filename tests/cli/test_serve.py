@@ -111,3 +111,16 @@ def test_serve_of_one_that_is_served_is_refused(bare: Tally) -> None:
         ran = bare("ledger", "serve", "--ledger", "home")
     assert ran.code == 3
     assert "another process serves the ledger" in ran.err
+
+
+@pytest.mark.parametrize(("host", "told"), [("127.0.0.1", False), ("0.0.0.0", True)])
+def test_a_host_that_others_reach_is_told_of(
+    bare: Tally, monkeypatch: pytest.MonkeyPatch, host: str, told: bool
+) -> None:
+    init(bare, "home", "--origin", ORIGIN)
+    served: list[Path] = []
+    monkeypatch.setattr("service.server.serve", served.append)
+    monkeypatch.setenv("TALLY_LEDGER_HOST", host)
+    ran = bare("ledger", "serve", "--ledger", "home")
+    assert (ran.code, served) == (0, [bare.work / "home"])
+    assert ("without TLS" in ran.err) is told
