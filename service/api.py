@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import flask
 from werkzeug.wrappers import Response
 
-from ledger.errors import LedgerError, MalformedError, NotFoundError
+from ledger.errors import MalformedError, NotFoundError
 from ledger.operator.batcher import Committed
 from ledger.operator.grant import APPEND
 from ledger.operator.hosted import HostedLedger
@@ -77,7 +77,7 @@ class _Api:
         left = access.spend(grant, len(entries))
         try:
             done: Committed = self._hosted.batcher.submit(entries).result()
-        except LedgerError:
+        except BaseException:
             access.give_back(grant, len(entries))
             raise
         answer = flask.jsonify(

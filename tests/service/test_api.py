@@ -333,6 +333,19 @@ def test_a_full_disk_is_told_and_the_quota_given_back(
     assert service.post(entries(1)[0], authorization=poor).status_code == 200
 
 
+def test_an_append_that_failed_by_a_fault_of_ours_costs_no_quota(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise RuntimeError("nobody foresaw it")
+
+    poor = f"Bearer {service.new_token(quota=1)}"
+    with monkeypatch.context() as patch:
+        patch.setattr(service.hosted.ledger, "append", fail)
+        assert service.post(entries(1)[0], authorization=poor).status_code == 500
+    assert service.post(entries(1)[0], authorization=poor).status_code == 200
+
+
 def test_faults_nobody_foresaw_are_logged_and_not_told(
     service: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
