@@ -13,6 +13,7 @@ import click
 import cli
 from cli.checking import check_bundle
 from cli.compose import Tally, make_tally
+from cli.demo_words import said
 from cli.output import EXIT_DONE, EXIT_REFUTED, as_language, colour, language_option, result, talk
 from cli.tsas import DEVELOPMENT_TRUST
 from ledger.doors.carrier import FileCarrier, FolderCarrier, read_carrier
@@ -29,11 +30,11 @@ from ledger.report.text import format_text
 
 EXAMPLE = Path(cli.__file__).parent.parent / "docs" / "examples" / "notebook"
 STEPS = (
-    ("step-1", datetime(2026, 6, 8, 9, 30, tzinfo=UTC), "idea", "the idea"),
-    ("step-2", datetime(2026, 6, 15, 17, 5, tzinfo=UTC), "failed-experiment", "batch 07 fails"),
-    ("step-3", datetime(2026, 7, 2, 16, 40, tzinfo=UTC), "interim-result", "batch 12 succeeds"),
+    ("step-1", datetime(2026, 6, 8, 9, 30, tzinfo=UTC), "idea"),
+    ("step-2", datetime(2026, 6, 15, 17, 5, tzinfo=UTC), "failed-experiment"),
+    ("step-3", datetime(2026, 7, 2, 16, 40, tzinfo=UTC), "interim-result"),
 )
-"""The example's three states, when its development TSAs are told it is, stage and title."""
+"""The example's three states, when its development TSAs are told it is, and their stages."""
 
 DISCLOSED = "数据/第12批_结果.csv"
 
@@ -65,44 +66,45 @@ def demo(path: str | None, language: str) -> int:
     clock = _Clock(None if path else STEPS[0][1])
     tally = make_tally(work / "vault", Config(development=True), clock=clock, state=work / "state")
     tally.anchorer.stamp()
+    spoken = as_language(language)
     if path is None:
-        chosen = _anchor_example(tally, work, clock)
+        chosen = _anchor_example(tally, work, clock, spoken)
     else:
-        chosen = _anchor(tally, Path(path), Wish("demo", keep=False, title=Path(path).name))
-    plan = _bundle(tally, work, chosen)
+        wish = Wish("demo", keep=False, title=Path(path).name)
+        chosen = _anchor(tally, Path(path), wish, spoken)
+    plan = _bundle(tally, work, chosen, spoken)
     trust = work / "vault" / DEVELOPMENT_TRUST
     verdict = check_bundle(work / "bundle.zip", [], trust)
     result(f"\n$ tally verify {work / 'bundle.zip'} --trust {trust}")
-    spoken = as_language(language)
     result(format_text(verdict, spoken, colour=colour()))
     page = work / "verdict.html"
     write_durably(page, format_html(verdict, spoken).encode("utf-8"), mode=0o644)
-    result(f"\nthe same as a page, with its picture: {page}")
-    agreed = _openssl(work, plan.bundle)
-    result("\nfive forgeries, each with its list of files made anew:")
+    result(f"\n{said('page', spoken, page=page)}")
+    agreed = _openssl(work, plan.bundle, spoken)
+    result(f"\n{said('forgeries', spoken)}")
     caught = _forge(work, plan, trust, spoken)
     if verdict.outcome is not Outcome.PROVEN or not agreed or not caught:
-        talk("the demo did not go as it must: please report it")
+        talk(said("wrong", spoken))
         return EXIT_REFUTED
-    result(f"\nall of it lies in {work}")
+    result(f"\n{said('lies', spoken, work=work)}")
     return EXIT_DONE
 
 
-def _anchor_example(tally: Tally, work: Path, clock: _Clock) -> str:
+def _anchor_example(tally: Tally, work: Path, clock: _Clock, language: Language) -> str:
     """Anchor the example's three steps as one folder that is revised; the file to disclose."""
     if not EXAMPLE.is_dir():
         hint = "give a folder of your own: tally demo PATH"
         raise NotFoundError("the example notebook is not installed here", hint=hint)
     folder = work / "notebook"
-    for name, time, stage, title in STEPS:
+    for name, time, stage in STEPS:
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(EXAMPLE / name, folder)
         clock.time = time
-        _anchor(tally, folder, Wish("demo", stage=stage, title=title))
+        _anchor(tally, folder, Wish("demo", stage=stage, title=said(name, language)), language)
     return DISCLOSED
 
 
-def _anchor(tally: Tally, folder: Path, wish: Wish) -> str:
+def _anchor(tally: Tally, folder: Path, wish: Wish, language: Language) -> str:
     """Anchor one state of ``folder``, stamp it, say so; a file of it that could be disclosed."""
     carrier = read_carrier(folder)
     anchored = tally.anchorer.anchor(carrier, wish)
@@ -112,13 +114,14 @@ def _anchor(tally: Tally, folder: Path, wish: Wish) -> str:
     stamped = ", ".join(report.answered) if report is not None else "nobody"
     record = tally.vault.records.find(anchored.record.entry.hex())
     when = record.created.replace("T", " ").rstrip("Z")
-    result(f"anchored  {when}  {wish.title}: {count} files, entry {record.index}, by {stamped}")
+    about = {"title": wish.title, "count": count, "entry": record.index, "tsas": stamped}
+    result(said("anchored", language, when=when, **about))
     if isinstance(carrier, FileCarrier):
         return ""
     return min(carrier.entries, key=lambda entry: (entry.size == 0, entry.size)).path
 
 
-def _bundle(tally: Tally, work: Path, chosen: str) -> Plan:
+def _bundle(tally: Tally, work: Path, chosen: str, language: Language) -> Plan:
     """Bundle the newest records but the first, with one file of the newest disclosed."""
     records = tally.vault.records.all()
     newest = records[-1]
@@ -128,25 +131,25 @@ def _bundle(tally: Tally, work: Path, chosen: str) -> Plan:
     plan = Bundler(tally.vault, tally.ledger, work).plan(records[1:] or records, choice)
     write_bundle(work / "bundle.zip", plan.bundle, plan.sources, force=False)
     shown = chosen or Path(newest.path or "").name
-    result(f"bundled   {shown} is disclosed; all other files and records stay sealed")
+    result(said("bundled", language, file=shown))
     return plan
 
 
-def _openssl(work: Path, bundle: Bundle) -> bool:
+def _openssl(work: Path, bundle: Bundle, language: Language) -> bool:
     """Check one token with openssl alone, if it is here; False if it does not hold."""
     folder = work / "bundle"
     shutil.unpack_archive(work / "bundle.zip", folder)
     readme = bundle.files["README.txt"].decode("utf-8").replace("\\\n", " ")
     line = next(row for row in readme.splitlines() if row.strip().startswith("openssl ts -verify"))
     words = line.split()
-    result(f"\nwithout our software, in {folder}:\n  {' '.join(words)}")
+    result(f"\n{said('openssl', language, folder=folder)}\n  {' '.join(words)}")
     if shutil.which("openssl") is None:
-        talk("openssl is not installed here, so this line was not run")
+        talk(said("no-openssl", language))
         return True
     # The words come from the README this process has just made.
     ran = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603
-    said = ran.stdout if ran.returncode == 0 else ran.stderr
-    result(f"  {(said.strip() or 'openssl said nothing').splitlines()[-1]}")
+    heard = ran.stdout if ran.returncode == 0 else ran.stderr
+    result(f"  {(heard.strip() or said('silent', language)).splitlines()[-1]}")
     return ran.returncode == 0
 
 
@@ -181,9 +184,11 @@ def _forge(work: Path, plan: Plan, trust: Path, language: Language) -> bool:
 def _tell(what: str, step: str, verdict: Verdict, language: Language) -> bool:
     """One line: where the forgery was caught, or that it slipped."""
     fault = verdict.first_fault
+    name = said(what, language)
     if fault is None or fault.step != step:
-        result(f"SLIPPED  one byte of the {what}")
+        result(said("slipped", language, what=name))
         return False
     words: Sequence[str] = say(fault, language).split(": ")
-    result(f"caught   one byte of the {what}: refuted at {fault.step} ({': '.join(words[-2:])})")
+    why = ": ".join(words[-2:])
+    result(said("caught", language, what=name, step=fault.step, why=why))
     return True
