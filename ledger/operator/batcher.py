@@ -54,6 +54,7 @@ interpreter over at each of its calls of the disk, and among threads that work w
 as long. Alone, an entry waits a millisecond."""
 
 LONGEST_LINGER_SECONDS = 0.01
+"""However many come: those who came first wait no longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,8 @@ class Batcher:
     def _commit(self, group: Sequence[_Waiting]) -> None:
         # From here on none can be cancelled.
         group = [one for one in group if one.answer.set_running_or_notify_cancel()]
+        if not group:
+            return
         try:
             committed = self._append(group)
         except BaseException as error:  # noqa: BLE001 - raised wherever an answer is waited for

@@ -30,7 +30,10 @@ ENVIRONMENT = {"host": "TALLY_LEDGER_HOST", "port": "TALLY_LEDGER_PORT"}
 
 MAX_INTERVAL_SECONDS = 86_400
 
-_ORIGIN = re.compile(r"[a-z0-9][a-z0-9.-]{0,99}(?::[0-9]{1,5})?(?:/[a-z0-9._-]{1,50}){0,4}")
+_LABEL = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"  # RFC 1123 2.1
+_PORT = "[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
+_STEP = "[a-z0-9_-][a-z0-9._-]{0,49}"  # no step of dots alone: clients take "." and ".." out
+_ORIGIN = re.compile(rf"(?=.{{1,200}}\Z){_LABEL}(\.{_LABEL})*(:({_PORT}))?(/{_STEP}){{0,4}}")
 _KINDS: Mapping[object, str] = {int: "a whole number", bool: "true or false", str: "a text"}
 _PATH = re.compile(r"[^\0\ud800-\udfff]+")
 _HOST = re.compile(r"[0-9A-Za-z.:_-]{1,255}")

@@ -205,3 +205,52 @@ def test_close_of_one_that_did_nothing_ends_its_thread(log: Log) -> None:
     batcher.close()
     assert not batcher._thread.is_alive()
     assert log.appended == []
+
+
+def test_all_who_cancelled_leave_nothing_to_append(
+    busy: Batcher, log: Log, groups: list[Group]
+) -> None:
+    assert busy.submit(entries(2, 10)).cancel()
+    log.go.set()
+    busy.close()
+    assert len(log.appended) == len(groups) == 1
+
+
+class Clock:
+    """Time that passes only while somebody waits, a thousandth of a second each time."""
+
+    def __init__(self, batcher: Batcher, comes: list[int]) -> None:
+        self.batcher, self.comes, self.seconds = batcher, comes, 0.0
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def wait(self, _: float) -> bool:
+        """Instead of the condition's: what ``comes`` next is there, and nobody was told."""
+        self.seconds += 0.001
+        self.batcher._waiting += self.comes.pop(0) if self.comes else 0
+        return False
+
+
+@pytest.mark.parametrize(
+    ("there", "comes", "waits"),
+    [
+        (1, [], 1),  # nobody else comes
+        (1, [1, 1, 1], 4),  # as long as more come
+        (1, [1] * 100, 10),  # and no longer than the longest
+        (MAX_GROUP, [1], 0),  # a full group goes at once
+        (1, [MAX_GROUP], 1),
+    ],
+)
+def test_a_group_lingers_as_long_as_more_come(
+    log: Log, monkeypatch: pytest.MonkeyPatch, there: int, comes: list[int], waits: int
+) -> None:
+    batcher = Batcher(log)
+    batcher.close()
+    batcher._closed = False
+    clock = Clock(batcher, list(comes))
+    monkeypatch.setattr("ledger.operator.batcher.time", clock)
+    monkeypatch.setattr(batcher._changed, "wait", clock.wait)
+    batcher._waiting = there
+    batcher._linger()
+    assert round(clock.seconds * 1000) == waits

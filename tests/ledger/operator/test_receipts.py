@@ -39,9 +39,9 @@ def receipt(hosted: HostedLedger, entry: bytes) -> Receipt:
 
 
 def places(hosted: HostedLedger, wanted: Sequence[bytes]) -> list[tuple[int, int, list[str]]]:
-    """Index, size and stamps of each receipt."""
+    """Index, size and stamps of each receipt; stamps by name, for TSAs answer in any order."""
     found = [receipt(hosted, entry) for entry in wanted]
-    return [(one.index, one.size, [row.name for row in one.stamps]) for one in found]
+    return [(one.index, one.size, sorted(row.name for row in one.stamps)) for one in found]
 
 
 BOTH = ["development-1", "development-2"]
