@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.errors import MalformedError, NotFoundError, UnavailableError
-from ledger.operator.access import WRITE_SECONDS, Access, LimitError
+from ledger.operator.access import FRESH_SECONDS, WRITE_SECONDS, Access, LimitError
 from ledger.operator.grant import format_token, parse_expiry, parse_token_text
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -156,12 +156,33 @@ def test_revoking_is_seen_by_another_process_and_stays_in_the_list(
     other = Access(path, clock=clocks.wall)
     first = other.revoke(access.check(text).id)
     other.close()
+    clocks.seconds += FRESH_SECONDS
     with pytest.raises(NotFoundError, match="no such token"):
         access.check(text)
     clocks.now += timedelta(hours=1)
     assert access.revoke(first.id) == first
     assert [grant for grant, _ in access.list()] == [first]
     assert first.revoked == START
+
+
+def test_a_token_is_read_anew_after_a_while_and_whoever_guesses_fills_nothing(
+    access: Access, clocks: Clocks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text, asked = access.new("lab"), []
+    read = access._asking
+    monkeypatch.setattr(access, "_asking", lambda: asked.append(1) or read())
+    for seconds, reads in ((0, 1), (0, 1), (FRESH_SECONDS / 2, 1), (FRESH_SECONDS / 2, 2), (0, 2)):
+        clocks.seconds += seconds
+        access.check(text)
+        assert len(asked) == reads
+    for number in range(3):
+        with pytest.raises(NotFoundError):
+            access.check(format_token(f"{number:08x}", bytes(32)))
+    assert len(access._rows) == 1
+    # In the process that revokes it is over at once.
+    access.revoke(text[6:14])
+    with pytest.raises(NotFoundError):
+        access.check(text)
 
 
 def test_revoking_what_is_not_there_says_so(access: Access) -> None:
