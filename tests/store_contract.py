@@ -11,8 +11,8 @@ import pytest
 
 from ledger.errors import ConflictError, NotFoundError
 from ledger.operator.store.protocol import Attachment, Store
-from ledger.tlog.merkle import EMPTY_ROOT, TreeHead, leaf_hash, root_of_leaves
-from ledger.tlog.tile import Tile, extend_tiles, tiles_of
+from ledger.tlog.merkle import EMPTY_ROOT, TreeHead, leaf_hash, read_frontier, root_of_leaves
+from ledger.tlog.tile import Tile, extend_tiles, tile_hash_reader, tiles_of
 
 
 def entry(number: int) -> bytes:
@@ -23,9 +23,17 @@ def entry(number: int) -> bytes:
 def extend(store: Store, entries: list[bytes]) -> TreeHead:
     """Commit ``entries`` to ``store`` as the sequencer does; the new head."""
     old = store.head()
-    tiles, new = extend_tiles(old.size, [leaf_hash(e) for e in entries], store.tiles)
+    tiles, new = extended(store, entries)
     store.commit(old, new, entries, tiles)
     return new
+
+
+def extended(store: Store, entries: list[bytes]) -> tuple[dict[Tile, bytes], TreeHead]:
+    """What a commit of ``entries`` would write, and the head it would give."""
+    size = store.head().size
+    old = read_frontier(size, tile_hash_reader(size, store.tiles))
+    tiles, new = extend_tiles(old, [leaf_hash(e) for e in entries], store.tiles)
+    return tiles, new.head()
 
 
 class StoreContract:
@@ -72,8 +80,8 @@ class StoreContract:
 
     def test_a_commit_on_a_moved_head_conflicts_and_leaves_nothing(self, store: Store) -> None:
         old = store.head()
+        tiles, new = extended(store, [entry(2)])
         head = extend(store, [entry(1)])
-        tiles, new = extend_tiles(0, [leaf_hash(entry(2))], lambda wanted: [])
         with pytest.raises(ConflictError):
             store.commit(old, new, [entry(2)], tiles)
         assert store.head() == head
@@ -212,8 +220,7 @@ class StoreContract:
         def write(writer: Store, first: int) -> None:
             for number in range(first, first + rounds):
                 head = writer.head()
-                leaf = [leaf_hash(entry(number))]
-                tiles, new = extend_tiles(head.size, leaf, writer.tiles)
+                tiles, new = extended(writer, [entry(number)])
                 barrier.wait(timeout=60)
                 try:
                     writer.commit(head, new, [entry(number)], tiles)

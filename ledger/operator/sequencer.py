@@ -2,7 +2,8 @@
 
     1 commit    one transaction of the store: entries, tiles, head, durable
     2 re-read   the right edge and what was written come back from the store; the roots are
-                computed from those bytes, and if one differs nothing is signed
+                computed from those bytes (the same bytes give the same root as before), and
+                if one differs nothing is signed
     3 guard     sign, and swap the file into the guard: one signed file per tree size, for ever
     4 publish   attach the guard's bytes to the store; only now are indexes given out
 
@@ -32,9 +33,17 @@ from ledger.tlog.checkpoint import (
     parse_checkpoint,
     sign_checkpoint,
 )
-from ledger.tlog.merkle import EMPTY_ROOT, MAX_SIZE, TreeHead, leaf_hashes, tree_root
+from ledger.tlog.merkle import (
+    EMPTY_ROOT,
+    MAX_SIZE,
+    Frontier,
+    TreeHead,
+    leaf_hashes,
+    read_frontier,
+    tree_root,
+)
 from ledger.tlog.note import COSIGNATURE_ML_DSA_44, ED25519, NoteKey, SignedNote, parse_note
-from ledger.tlog.tile import Tile, TileReader, extend_tiles, tile_hash_reader
+from ledger.tlog.tile import Tile, extend_tiles, right_edge, tile_hash_reader
 
 CHECKPOINT = "checkpoint"
 """The kind of attachment that a published signed file is."""
@@ -75,6 +84,17 @@ class LedgerKeys:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Edge:
+    """The partial tiles at the right edge of a tree, as they were read, and what they gave."""
+
+    tiles: Mapping[Tile, bytes]
+    frontier: Frontier
+
+    def read_tiles(self, tiles: Sequence[Tile]) -> Sequence[bytes]:
+        return [self.tiles[tile] for tile in tiles]
+
+
 class Sequencer:
     """The writer of the ledger in ``store`` and ``guard``. Thread-safe; one at a time a store.
 
@@ -93,6 +113,7 @@ class Sequencer:
         self._repeats: Repeats | None = None
         self._appended = 0
         self._open = False
+        self._edge = _Edge({}, Frontier())
         self._head = TreeHead(0, EMPTY_ROOT)
         self._signed_file = b""
         self._recover()
@@ -174,9 +195,9 @@ class Sequencer:
         old = self._head
         # What is extended must be what was signed: a bit that fell over in the stored edge would
         # otherwise be hashed into the new root.
-        edge = _read_once(self._store.tiles)
-        self._check_root(old, edge)
-        tiles, new = extend_tiles(old.size, leaf_hashes(fresh), edge)
+        edge = self._read_edge(old)
+        tiles, frontier = extend_tiles(edge.frontier, leaf_hashes(fresh), edge.read_tiles)
+        new = frontier.head()
 
         # Step 1. If we die before the commit returns, nothing is there and nobody was told.
         self._store.commit(old, new, fresh, tiles)
@@ -207,16 +228,31 @@ class Sequencer:
                 raise VerificationError("stored entries are not those committed")
         except NotFoundError as error:
             raise VerificationError(f"the store lost what was committed: {error}") from error
-        self._check_root(new, self._store.tiles)
+        self._read_edge(new)
 
-    def _check_root(self, head: TreeHead, read_tiles: TileReader) -> None:
-        """VerificationError unless the stored right edge at ``head.size`` gives ``head.root``."""
-        if self._root(head.size, read_tiles) != head.root:
-            raise VerificationError(f"stored tiles do not give the root of size {head.size}")
+    def _read_edge(self, head: TreeHead) -> "_Edge":
+        """The right edge at ``head``, read now; VerificationError unless it gives the root.
 
-    def _root(self, size: int, read_tiles: TileReader) -> bytes:
+        The bytes that gave this root before need not be hashed to give it again.
+        """
+        places = right_edge(head.size)
         try:
-            return tree_root(size, tile_hash_reader(size, read_tiles))
+            tiles = dict(zip(places, self._store.tiles(places), strict=True))
+        except NotFoundError as error:
+            raise VerificationError(
+                f"the store lost a tile of size {head.size}: {error}"
+            ) from error
+        if self._edge.tiles != tiles or self._edge.frontier.head() != head:
+            read = _Edge(tiles, Frontier()).read_tiles
+            frontier = read_frontier(head.size, tile_hash_reader(head.size, read))
+            if frontier.head() != head:
+                raise VerificationError(f"stored tiles do not give the root of size {head.size}")
+            self._edge = _Edge(tiles, frontier)
+        return self._edge
+
+    def _root(self, size: int) -> bytes:
+        try:
+            return tree_root(size, tile_hash_reader(size, self._store.tiles))
         except NotFoundError as error:
             raise VerificationError(f"the store lost a tile of size {size}: {error}") from error
 
@@ -264,8 +300,8 @@ class Sequencer:
                 f"the store has {stored.size} entries, the guard signed {signed.size}",
                 hint=NEVER_CONTINUED,
             )
-        self._check_root(stored, self._store.tiles)
-        if self._root(signed.size, self._store.tiles) != signed.root:
+        self._read_edge(stored)
+        if self._root(signed.size) != signed.root:
             raise ConflictError(
                 f"the store has another tree of size {signed.size} than the guard signed",
                 hint=NEVER_CONTINUED,
@@ -325,16 +361,3 @@ class Sequencer:
 
 def _text(signed_file: bytes) -> str:
     return parse_note(signed_file).text
-
-
-def _read_once(read_tiles: TileReader) -> TileReader:
-    """``read_tiles``, with each tile read once: the bytes checked are then the bytes extended."""
-    kept: dict[Tile, bytes] = {}
-
-    def read(tiles: Sequence[Tile]) -> Sequence[bytes]:
-        missing = [tile for tile in tiles if tile not in kept]
-        if missing:
-            kept.update(zip(missing, read_tiles(missing), strict=True))
-        return [kept[tile] for tile in tiles]
-
-    return read

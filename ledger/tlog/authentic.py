@@ -3,10 +3,10 @@
 The head is authentic already (its checkpoint was checked); the tiles may come from anybody. Those
 on the right edge give the root; every full one hashes to what its parent tile has in its place.
 
->>> from ledger.tlog.merkle import leaf_hashes
+>>> from ledger.tlog.merkle import Frontier, leaf_hashes
 >>> from ledger.tlog.tile import extend_tiles
->>> tiles, head = extend_tiles(0, leaf_hashes([b"a", b"b", b"c"]), lambda tiles: ())
->>> read = authentic_tiles(head, lambda wanted: [tiles[tile] for tile in wanted])
+>>> tiles, log = extend_tiles(Frontier(), leaf_hashes([b"a", b"b", b"c"]), lambda tiles: ())
+>>> read = authentic_tiles(log.head(), lambda wanted: [tiles[tile] for tile in wanted])
 >>> read([Tile(0, 0, 2)]) == [tiles[Tile(0, 0, 3)][:64]]
 True
 """

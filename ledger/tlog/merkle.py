@@ -131,6 +131,12 @@ def tree_root(size: int, read: HashReader) -> Hash:
     return fold(read_nodes(perfect_nodes(0, size), read))
 
 
+def read_frontier(size: int, read: HashReader) -> "Frontier":
+    """The frontier of the first ``size`` leaves, from one call to ``read``; as ``tree_root``."""
+    _require_number(size, "tree size")
+    return Frontier(size, read_nodes(perfect_nodes(0, size), read))
+
+
 def prove_inclusion(index: int, size: int, read: HashReader) -> InclusionProof:
     """The proof that leaf ``index`` is in the tree of ``size`` leaves, from one call to ``read``.
 
@@ -290,9 +296,27 @@ class Frontier:
             level += 1
         return Frontier(self.size + 1, (*nodes, carry))
 
+    def extend(self, leaves: Sequence[Hash]) -> "Frontier":
+        """The frontier with ``leaves`` (hashes) after it: a hash a leaf, one more a level."""
+        size = self.size + len(leaves)
+        nodes, row, below = list(self.nodes), list(leaves), list[Hash]()
+        level = 0
+        while row or nodes:
+            if self.size >> level & 1:
+                row.insert(0, nodes.pop())
+            if len(row) % 2:
+                below.append(row[-1])
+            row = _level_above(row, keep_odd=False)
+            level += 1
+        return Frontier(size, tuple(reversed(below)))
+
     def root(self) -> Hash:
         """The root of the tree: the nodes folded from the right."""
         return fold(self.nodes) if self.nodes else EMPTY_ROOT
+
+    def head(self) -> TreeHead:
+        """Size and root."""
+        return TreeHead(self.size, self.root())
 
 
 def _level_above(level: Sequence[Hash], *, keep_odd: bool) -> list[Hash]:

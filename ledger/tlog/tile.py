@@ -23,12 +23,11 @@ from ledger.errors import MalformedError
 from ledger.tlog.merkle import (
     HASH_SIZE,
     MAX_SIZE,
+    Frontier,
     Hash,
     HashReader,
     Node,
-    TreeHead,
     root_of_leaves,
-    tree_root,
 )
 
 TILE_HEIGHT = 8
@@ -221,42 +220,65 @@ def tile_hash_reader(size: int, read_tiles: TileReader) -> HashReader:
     return read
 
 
+def right_edge(size: int) -> list[Tile]:
+    """The partial tiles of a log of ``size`` leaves, from the leaves up: its frontier is in them.
+
+    A level whose tiles are all full has none. ValueError if ``size`` is out of range.
+    """
+    _require_size(size)
+    edge: list[Tile] = []
+    level = 0
+    while size >> TILE_HEIGHT * level:
+        index, width = divmod(size >> TILE_HEIGHT * level, TILE_WIDTH)
+        if width:
+            edge.append(Tile(level, index, width))
+        level += 1
+    return edge
+
+
 def extend_tiles(
-    old_size: int, leaves: Sequence[Hash], read_tiles: TileReader
-) -> tuple[dict[Tile, bytes], TreeHead]:
-    """Append ``leaves`` (hashes) to a log of ``old_size``: the tiles to write, and the new head.
+    old: Frontier, leaves: Sequence[Hash], read_tiles: TileReader
+) -> tuple[dict[Tile, bytes], Frontier]:
+    """Append ``leaves`` (hashes) to the log of ``old``: the tiles to write, and the new frontier.
 
     Makes one call to ``read_tiles`` for the partial tiles on the right edge of the old tree, none
     if there are none. Returns every tile that is new or wider than before, at its new width. That
-    the tiles read belong to the old signed root is NOT checked: compare ``tree_root`` first.
+    the tiles read are those of ``old`` is NOT checked: they must be those it was read from.
     Costs about one hash per leaf, and the memory of the tiles returned.
     ValueError if the tree would be too large; MalformedError if a tile has a wrong length.
     """
-    new_size = old_size + len(leaves)
-    _require_size(old_size)
+    new_size = old.size + len(leaves)
     _require_size(new_size)
     if any(len(leaf) != HASH_SIZE for leaf in leaves):
         raise ValueError(f"a leaf is not a hash of {HASH_SIZE} bytes")
-    tiles = _right_edge(old_size)
+    tiles = right_edge(old.size)
     contents = _read_checked(tiles, read_tiles)
     edge = {(t.level, t.index): content for t, content in zip(tiles, contents, strict=True)}
     written: dict[Tile, bytes] = {}
+    nodes = list(old.nodes)
+    new_nodes: list[Hash] = []
     grown: Sequence[Hash] = leaves
     level = 0
     while grown:
-        first = (old_size >> TILE_HEIGHT * level) // TILE_WIDTH
+        first, width = divmod(old.size >> TILE_HEIGHT * level, TILE_WIDTH)
         hashes = [*_hashes(edge.get((level, first), b"")), *grown]
         above: list[Hash] = []
         for offset in range(0, len(hashes), TILE_WIDTH):
             part = hashes[offset : offset + TILE_WIDTH]
             tile = Tile(level, first + offset // TILE_WIDTH, len(part))
-            written[tile] = edge[level, tile.index] = b"".join(part)
+            written[tile] = b"".join(part)
             if tile.width == TILE_WIDTH:
                 above.append(root_of_leaves(part))
+        # What of the frontier is in this level's last tile: grown from the old, if it is the same.
+        kept = len(nodes) - width.bit_count()
+        within = Frontier(width, tuple(nodes[kept:]))
+        del nodes[kept:]
+        last = hashes[len(above) * TILE_WIDTH :]
+        within = Frontier().extend(last) if above else within.extend(grown)
+        new_nodes[:0] = within.nodes
         grown = above
         level += 1
-    reader = tile_hash_reader(new_size, lambda tiles: [edge[t.level, t.index] for t in tiles])
-    return written, TreeHead(new_size, tree_root(new_size, reader))
+    return written, Frontier(new_size, (*nodes, *new_nodes))
 
 
 def _format_index(index: int, width: int) -> str:
@@ -313,18 +335,6 @@ def _level_above(level: bytes) -> bytes:
     pair = 2 * HASH_SIZE
     starts = range(0, len(level) - pair + 1, pair)
     return b"".join([sha256(b"\x01" + level[i : i + pair]).digest() for i in starts])
-
-
-def _right_edge(size: int) -> list[Tile]:
-    # The partial tiles of a log of this size; a level whose tiles are all full has none.
-    edge: list[Tile] = []
-    level = 0
-    while size >> TILE_HEIGHT * level:
-        index, width = divmod(size >> TILE_HEIGHT * level, TILE_WIDTH)
-        if width:
-            edge.append(Tile(level, index, width))
-        level += 1
-    return edge
 
 
 def _read_checked(tiles: Sequence[Tile], read_tiles: TileReader) -> Sequence[bytes]:

@@ -50,11 +50,13 @@ from ledger.tlog.merkle import (  # noqa: E402
     Frontier,
     Hash,
     HashReader,
+    TreeHead,
     leaf_hash,
     leaf_hashes,
     leaf_reader,
     perfect_nodes,
     prove_inclusion,
+    read_frontier,
     root_of_leaves,
     tree_root,
 )
@@ -82,8 +84,14 @@ def fill(store: SqliteStore, size: int) -> None:
     """Append to ``store`` up to ``size`` entries."""
     while (head := store.head()).size < size:
         entries = entries_of(head.size, min(size, head.size + CHUNK))
-        tiles, new = extend_tiles(head.size, leaf_hashes(entries), store.tiles)
-        store.commit(head, new, entries, tiles)
+        commit(store, head, entries)
+
+
+def commit(store: SqliteStore, head: TreeHead, entries: Sequence[bytes]) -> None:
+    """Append ``entries`` to ``store``, which is at ``head``."""
+    old = read_frontier(head.size, tile_hash_reader(head.size, store.tiles))
+    tiles, new = extend_tiles(old, leaf_hashes(entries), store.tiles)
+    store.commit(head, new.head(), entries, tiles)
 
 
 def cpu_of(work: Callable[[], object]) -> float:
@@ -216,9 +224,7 @@ def ours_stored(entries: Sequence[bytes], indexes: Sequence[int]) -> dict[str, f
         store = SqliteStore(Path(folder) / "log.sqlite")
 
         def append(some: Sequence[bytes]) -> None:
-            head = store.head()
-            tiles, new = extend_tiles(head.size, leaf_hashes(some), store.tiles)
-            store.commit(head, new, some, tiles)
+            commit(store, store.head(), some)
 
         build_seconds = cpu_of(lambda: append(entries))
         answers = asked(size, tile_hash_reader(size, store.tiles), indexes)

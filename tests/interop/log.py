@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ledger.tlog.merkle import Hash, HashReader, Node, TreeHead, leaf_hash
+from ledger.tlog.merkle import Frontier, Hash, HashReader, Node, TreeHead, leaf_hash
 from ledger.tlog.tile import (
     TILE_WIDTH,
     Tile,
@@ -26,6 +26,7 @@ class FolderLog:
         self.entries: list[bytes] = []
         self.leaves: list[Hash] = []
         self.heads: dict[int, TreeHead] = {}
+        self.frontier = Frontier()
 
     @property
     def size(self) -> int:
@@ -34,7 +35,8 @@ class FolderLog:
     def append(self, entries: Sequence[bytes]) -> TreeHead:
         """Append ``entries``; the new head, also kept in ``heads``."""
         leaves = [leaf_hash(entry) for entry in entries]
-        tiles, head = extend_tiles(self.size, leaves, self.read_tiles)
+        tiles, self.frontier = extend_tiles(self.frontier, leaves, self.read_tiles)
+        head = self.frontier.head()
         for tile, content in tiles.items():
             self.write(format_tile_path(tile), content)
         first = self.size // TILE_WIDTH * TILE_WIDTH

@@ -18,7 +18,7 @@ from ledger.operator.store.memory import MemoryStore
 from ledger.operator.store.protocol import Attachment, Store
 from ledger.operator.store.sqlite import SqliteStore
 from ledger.tlog.checkpoint import sign_checkpoint
-from ledger.tlog.merkle import TreeHead
+from ledger.tlog.merkle import Frontier, TreeHead
 from ledger.tlog.tile import Tile, TileReader, extend_tiles
 from tests.sequencer_checks import KEYS, check_whole, entries, opened, published
 from tests.store_contract import entry, extend
@@ -126,10 +126,10 @@ def test_a_root_computed_wrongly_before_the_commit_is_not_signed(
     store: Store, guard: Guard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def wrong(
-        old_size: int, leaves: Sequence[bytes], read: TileReader
-    ) -> tuple[dict[Tile, bytes], TreeHead]:
-        tiles, new = extend_tiles(old_size, leaves, read)
-        return tiles, TreeHead(new.size, bytes(32))
+        old: Frontier, leaves: Sequence[bytes], read: TileReader
+    ) -> tuple[dict[Tile, bytes], Frontier]:
+        tiles, new = extend_tiles(old, leaves, read)
+        return tiles, Frontier(new.size, (*new.nodes[:-1], bytes(32)))
 
     sequencer = Sequencer(store, guard, KEYS)
     sequencer.append(entries(0, 10))

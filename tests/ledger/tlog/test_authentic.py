@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ledger.errors import MalformedError, VerificationError
 from ledger.tlog.authentic import authentic_tiles
-from ledger.tlog.merkle import TreeHead, leaf_hash, leaf_reader, tree_root
+from ledger.tlog.merkle import Frontier, TreeHead, leaf_hash, leaf_reader, tree_root
 from ledger.tlog.tile import TILE_WIDTH, Tile, extend_tiles, tile_hash_reader, tiles_of
 
 LEAVES = [leaf_hash(i.to_bytes(4, "big")) for i in range(66_100)]
@@ -18,7 +18,8 @@ class Shelf:
     """Every tile of a log, and what was asked."""
 
     def __init__(self, size: int) -> None:
-        self.tiles, self.head = extend_tiles(0, LEAVES[:size], lambda tiles: ())
+        self.tiles, log = extend_tiles(Frontier(), LEAVES[:size], lambda tiles: ())
+        self.head = log.head()
         self.asked: list[list[Tile]] = []
 
     def __call__(self, tiles: Sequence[Tile]) -> list[bytes]:

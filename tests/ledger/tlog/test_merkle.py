@@ -87,7 +87,11 @@ def test_every_root_to_130_is_the_reference_root() -> None:
         assert root_of_leaves(LEAVES[:size]) == want
         assert frontier.root() == want
         if size < LARGEST:
+            for more in range(min(LARGEST - size, 70)):
+                extended = frontier.extend(LEAVES[size : size + more])
+                assert extended.head() == TreeHead(size + more, MTH(0, size + more))
             frontier = frontier.append(LEAVES[size])
+            assert frontier == Frontier().extend(LEAVES[: size + 1])
 
 
 def test_every_inclusion_proof_to_130_is_the_reference_proof_and_verifies() -> None:
@@ -278,9 +282,11 @@ def test_a_frontier_of_any_size_grows_to_the_reference_root(size: int, more: lis
             start += 1 << bit
     frontier = Frontier(size, tuple(nodes))
     assert frontier.root() == mth(0, size)
+    extended = frontier.extend([mth(at, at + 1) for at in range(size, size + len(more))])
     for position in range(size, size + len(more)):
         frontier = frontier.append(mth(position, position + 1))
     assert frontier.root() == mth(0, size + len(more))
+    assert extended == frontier
 
 
 def test_the_longest_proofs_fit_the_named_limit() -> None:
