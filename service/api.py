@@ -4,6 +4,7 @@ What an append answers is durable and under the checkpoint it gives. There is no
 takes a record, a carrier or a bundle: the operator must not see them.
 """
 
+import json
 import re
 from base64 import b64encode
 from collections.abc import Sequence
@@ -13,37 +14,25 @@ from werkzeug.wrappers import Response
 
 from ledger.errors import MalformedError, NotFoundError
 from ledger.operator.batcher import Committed
-from ledger.operator.grant import APPEND
 from ledger.operator.hosted import HostedLedger
 from ledger.operator.receipts import find_receipt, first_from
-from ledger.operator.sequencer import ENTRY_BYTES
 from ledger.operator.stamper import KIND
 from ledger.operator.store.protocol import Attachment
-from ledger.record.rfc4648 import decode_base64url, encode_base64url
-from ledger.record.strict_json import parse_json
+from ledger.record.rfc4648 import encode_base64url
 from ledger.tlog.checkpoint import parse_checkpoint
 from ledger.tlog.merkle import MAX_SIZE, prove_consistency
 from ledger.tlog.note import format_vkey, parse_note
 from ledger.tlog.tile import tile_hash_reader
-from service.auth import authorize
-from service.limits import Readers
+from service.appending import MAX_ENTRIES, Appending, Taken, read_entry
+from service.front import TAKEN
 from service.log import IMMUTABLE, checkpoint_response, newest_checkpoint
-from service.problems import RETRY_SECONDS, problem
-
-MAX_ENTRIES = 1000
-"""In one request. More gain nothing: requests that wait are committed together."""
-
-MAX_BODY_BYTES = 1 << 17
-"""A thousand entries as JSON are 90 KB."""
+from service.problems import RETRY_SECONDS
 
 MAX_STAMPS = 100
 """In one answer: of a few KB each."""
 
 MAX_DIGITS = 19
 """A tree size has no more (``MAX_SIZE``)."""
-
-OCTETS = "application/octet-stream"
-ENTRY_CHARACTERS = 86
 
 
 def make_api(hosted: HostedLedger) -> flask.Blueprint:
@@ -66,28 +55,31 @@ class _Api:
     def __init__(self, hosted: HostedLedger) -> None:
         self._hosted = hosted
         self._ledger = hosted.ledger
-        self._readers = Readers()
+        self._appending = Appending(hosted)
 
     def append(self) -> Response:
-        grant = authorize(self._hosted.access, APPEND)
-        with self._readers.reading(grant.id):
-            body = flask.request.get_data(cache=False)
-        entries = _read_entries(body)
-        access = self._hosted.access
-        left = access.spend(grant, len(entries))
-        try:
-            done: Committed = self._hosted.batcher.submit(entries).result()
-        except BaseException:
-            access.give_back(grant, len(entries))
-            raise
-        answer = flask.jsonify(
-            origin=self._ledger.origin,
-            indexes=done.indexes,
-            checkpoint=done.checkpoint.decode("utf-8"),
-        )
+        done, left = self._taken()
+        body = {
+            "origin": self._ledger.origin,
+            "indexes": done.indexes,
+            "checkpoint": done.checkpoint.decode("utf-8"),
+        }
+        answer = flask.Response(json.dumps(body), mimetype="application/json")
         if left is not None:
             answer.headers["Tally-Quota-Left"] = str(left)
         return _private(answer)
+
+    def _taken(self) -> tuple[Committed, int | None]:
+        """What the front took; under a server without it, it is taken here."""
+        request = flask.request
+        taken: Taken | Exception | None = request.environ.get(TAKEN)
+        if taken is None:
+            grant = self._appending.begin(request.headers.get("Authorization", ""))
+            body = request.get_data(cache=False)
+            taken = self._appending.submit(grant, request.mimetype, body)
+        if isinstance(taken, Exception):
+            raise taken
+        return taken.answer.result(), taken.left
 
     def about(self) -> Response:
         settings = self._hosted.settings
@@ -103,7 +95,7 @@ class _Api:
         )
 
     def receipt(self, entry: str) -> Response:
-        given = _entry(entry)
+        given = read_entry(entry)
         found = find_receipt(self._ledger, self._hosted.store, given)
         waiting = [] if found.stamps else self._waiting()
         answer = flask.jsonify(
@@ -190,34 +182,6 @@ class _Api:
                 revocation=[{"kind": one.kind, "der": _base64(one.der)} for one in answers],
             )
         )
-
-
-def _read_entries(body: bytes) -> list[bytes]:
-    """The entries in the request's body; MalformedError, or an abort for its media type."""
-    kind = flask.request.mimetype
-    if kind == OCTETS:
-        entries = [body[at : at + ENTRY_BYTES] for at in range(0, len(body), ENTRY_BYTES)]
-        if not entries or len(entries[-1]) != ENTRY_BYTES:
-            raise MalformedError(f"body has {len(body)} bytes, want 64 for each entry")
-    elif kind == "application/json":
-        value = parse_json(body, limit_bytes=MAX_BODY_BYTES)
-        if not isinstance(value, dict) or set(value) != {"entries"}:
-            raise MalformedError('body is not {"entries": […]}')
-        rows = value["entries"]
-        if not isinstance(rows, list) or not rows:
-            raise MalformedError("entries is no list of one or more")
-        entries = [_entry(row) for row in rows]
-    else:
-        flask.abort(problem("media-type", f"want application/json or {OCTETS}"))
-    if len(entries) > MAX_ENTRIES:
-        raise MalformedError(f"{len(entries)} entries, want at most {MAX_ENTRIES}")
-    return entries
-
-
-def _entry(text: object) -> bytes:
-    if not isinstance(text, str) or len(text) != ENTRY_CHARACTERS:
-        raise MalformedError(f"an entry is not {ENTRY_CHARACTERS} characters of base64url")
-    return decode_base64url(text)
 
 
 def _number(text: str | None, name: str) -> int:

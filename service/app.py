@@ -12,7 +12,9 @@ from werkzeug.wrappers import Response
 
 from ledger.errors import LedgerError, VerificationError
 from ledger.operator.hosted import HostedLedger
-from service.api import MAX_BODY_BYTES, make_api
+from service.api import make_api
+from service.appending import MAX_BODY_BYTES
+from service.front import STARTED
 from service.log import make_log
 from service.metrics import Metrics, make_metrics
 from service.pages import Legal, make_pages
@@ -23,7 +25,11 @@ from service.web import HEADERS
 SLOW_SECONDS = 1.0
 """What takes longer is told in the log, and so is what was refused."""
 
-NO_CONTENT_POLICY = "default-src 'none'; frame-ancestors 'none'"
+FIXED = (
+    *HEADERS.items(),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+)
+"""Headers of every answer that does not say otherwise."""
 
 
 def create_app(hosted: HostedLedger, metrics: Metrics) -> flask.Flask:
@@ -56,13 +62,14 @@ def create_app(hosted: HostedLedger, metrics: Metrics) -> flask.Flask:
 
     @app.before_request
     def begin() -> None:
-        flask.g.started = time.perf_counter()
+        flask.g.started = flask.request.environ.get(STARTED) or time.perf_counter()
 
     @app.after_request
     def end(response: flask.Response) -> flask.Response:
-        for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)
-        response.headers.setdefault("Content-Security-Policy", NO_CONTENT_POLICY)
+        there = {name.lower() for name, _ in response.headers}
+        for name, value in FIXED:
+            if name.lower() not in there:
+                response.headers.add(name, value)
         # The rule and not the address: in an address there may be an entry.
         rule = flask.request.url_rule
         route = "none" if rule is None else rule.rule

@@ -11,12 +11,14 @@ MAX_TOKEN_CHARACTERS = 128
 """A token has 58: what is longer is none, and is not hashed."""
 
 
-def authorize(access: Access, scope: str) -> Grant:
-    """The grant of the request's token, if it is good and has ``scope``; its rate is counted.
+def authorize(access: Access, authorization: str, scope: str) -> Grant:
+    """The grant of the token in the header ``authorization``, if it is good and has ``scope``.
+
+    Its rate is counted.
 
     Aborts the request: 401 whatever is wrong with the token, 403 for another scope. LimitError.
     """
-    kind, _, text = flask.request.headers.get("Authorization", "").partition(" ")
+    kind, _, text = authorization.partition(" ")
     if kind.lower() != "bearer" or len(text) > MAX_TOKEN_CHARACTERS:
         text = ""
     try:

@@ -131,7 +131,7 @@ def make_metrics(hosted: HostedLedger, state: StateReader, metrics: Metrics) -> 
 
     @made.get("/metrics")
     def metrics_() -> Response:
-        authorize(hosted.access, ADMIN)
+        authorize(hosted.access, flask.request.headers.get("Authorization", ""), ADMIN)
         return flask.Response(generate_latest(metrics.registry), content_type=CONTENT_TYPE_LATEST)
 
     @made.get("/healthz")

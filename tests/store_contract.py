@@ -11,7 +11,8 @@ import pytest
 
 from ledger.errors import ConflictError, NotFoundError
 from ledger.operator.store.protocol import Attachment, Store
-from ledger.tlog.merkle import EMPTY_ROOT, TreeHead, leaf_hash, read_frontier, root_of_leaves
+from ledger.tlog.frontier import read_frontier
+from ledger.tlog.merkle import EMPTY_ROOT, TreeHead, leaf_hash, root_of_leaves
 from ledger.tlog.tile import Tile, extend_tiles, tile_hash_reader, tiles_of
 
 

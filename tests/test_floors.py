@@ -26,7 +26,9 @@ FLOORS = (
 PURE = ("ledger/errors", "ledger/tlog", "ledger/record", "ledger/timestamp", "ledger/proof")
 
 ORDER: Mapping[str, str] = {
-    "ledger/tlog": "text signature merkle subtree tile authentic note checkpoint proof policy",
+    "ledger/tlog": (
+        "text signature merkle frontier subtree tile authentic note checkpoint proof policy"
+    ),
     "ledger/record": (
         "strict_json rfc4648 vocabulary claims sdjwt record shown manifest parts chain"
     ),

@@ -61,13 +61,17 @@ def _make_file(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def transaction(database: Database) -> Iterator[None]:
+def transaction(database: Database, *, durable: bool = True) -> Iterator[None]:
     """One write transaction: all of the block or none of it; UnavailableError if it cannot be.
 
+    Not ``durable``: it has reached the disk no later than the next one that is; until then a crash
+    of the machine may lose it, whole.
     ``sqlite3.IntegrityError`` comes through, for the caller knows which rule was broken.
     """
     connection = database.conn
     try:
+        if not durable:
+            connection.execute("PRAGMA synchronous=NORMAL").fetchall()
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -82,6 +86,9 @@ def transaction(database: Database) -> Iterator[None]:
         raise
     except sqlite3.DatabaseError as error:
         raise UnavailableError(f"the database did not take it: {error}") from error
+    finally:
+        if not durable:
+            connection.execute("PRAGMA synchronous=FULL").fetchall()
 
 
 def schema_version(database: Database) -> int:

@@ -8,7 +8,8 @@ locked out: a wrong token costs its sender a refusal and nobody else anything.
 
 Revoking in one process is seen within ``FRESH_SECONDS`` in another. What a token has spent of its
 quota, and its rate, are counted by the one process that serves; the quota's count is written
-behind, so that a crash forgives up to ``WRITE_SECONDS`` of it.
+behind (``write_if_due``), so that a crash forgives up to ``WRITE_SECONDS`` of it. Counting does not
+wait for that.
 """
 
 import hashlib
@@ -113,10 +114,12 @@ class Access:
         self._clock = clock
         self._monotonic = monotonic
         self._random_bytes = random_bytes
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # of what is counted; whoever has the file's never takes it
+        self._file_lock = threading.Lock()
         self._uses: dict[str, _Use] = {}
-        self._rows: dict[str, tuple[float, _Row]] = {}
+        self._read: dict[str, tuple[float, tuple[Grant, bytes]]] = {}
         self._written_at = monotonic()
+        self._unwritten = False
         self._database = open_database(path)
         try:
             with self._asking():
@@ -130,13 +133,13 @@ class Access:
         try:
             self.write()
         finally:
-            with self._lock:
+            with self._file_lock:
                 self._database.close()
 
     @contextmanager
     def _asking(self) -> Iterator[sqlite3.Connection]:
         try:
-            with self._lock:
+            with self._file_lock:
                 yield self._database.conn
         except sqlite3.Error as error:
             raise UnavailableError(f"the tokens could not be asked: {error}") from error
@@ -193,24 +196,25 @@ class Access:
             id_, secret = parse_token_text(text)
         except MalformedError:
             id_, secret = "", b""  # which nobody has
-        row = self._row(id_)
-        kept = _NOBODY if row is None else row[3]
+        grant, kept = self._known(id_) or (None, _NOBODY)
         same = hmac.compare_digest(hashlib.sha256(secret).digest(), kept)
-        if row is not None and same and (grant := _grant(row)).holds(self._clock()):
+        if grant is not None and same and grant.holds(self._clock()):
             return grant
         raise NotFoundError("no such token", hint="ask the operator for a token that is good")
 
-    def _row(self, id_: str) -> _Row | None:
-        """The row of a token, as it was read at most ``FRESH_SECONDS`` ago."""
+    def _known(self, id_: str) -> tuple[Grant, bytes] | None:
+        """A token's grant and digest, as they were read at most ``FRESH_SECONDS`` ago."""
         now = self._monotonic()
-        read, row = self._rows.get(id_, (now - FRESH_SECONDS, None))
-        if row is None or now - read >= FRESH_SECONDS:
+        read, known = self._read.get(id_, (now - FRESH_SECONDS, None))
+        if known is None or now - read >= FRESH_SECONDS:
             with self._asking() as connection:
                 row = connection.execute("SELECT * FROM tokens WHERE id = ?", (id_,)).fetchone()
-            if row is not None:
-                # Only of tokens there are: whoever guesses fills nothing.
-                self._rows[id_] = now, row
-        return row
+            if row is None:
+                # Not kept: whoever guesses fills nothing.
+                return None
+            known = _grant(row), row[3]
+            self._read[id_] = now, known
+        return known
 
     def list(self) -> tuple[tuple[Grant, int], ...]:
         """Every grant ever made, oldest first, and how many entries it has spent today."""
@@ -220,6 +224,7 @@ class Access:
             spent = dict(
                 connection.execute("SELECT id, entries FROM spent WHERE day = ?", (today,))
             )
+        with self._lock:
             now = {id_: use.entries for id_, use in self._uses.items() if use.day == today}
         return tuple((_grant(row), (spent | now).get(row[0], 0)) for row in rows)
 
@@ -234,7 +239,7 @@ class Access:
                 "UPDATE tokens SET revoked = ? WHERE id = ? AND revoked IS NULL", (now, id_)
             )
             row = connection.execute("SELECT * FROM tokens WHERE id = ?", (id_,)).fetchone()
-        self._rows.pop(id_, None)
+        self._read.pop(id_, None)
         if row is None:
             raise NotFoundError(
                 f"no token has the id {id_!r}", hint="tally ledger token list shows the ids"
@@ -261,15 +266,16 @@ class Access:
     def spend(self, grant: Grant, entries: int) -> int | None:
         """Take ``entries`` (1 or more) off today's quota; return what is left, None for no limit.
 
-        LimitError, and nothing taken, if not so many are left. The day is the UTC day.
+        LimitError, and nothing taken, if not so many are left; UnavailableError if what was spent
+        before could not be written, and still cannot. The day is the UTC day.
         """
         if entries < 1:
             raise ValueError(f"{entries} entries, want 1 or more")
-        # First what is due: if the file cannot be written, nothing is taken.
-        self._write_if_due()
+        if self._unwritten:
+            self.write()
         today = self._today()
-        with self._asking() as connection:
-            use = self._use(connection, grant, today)
+        with self._lock:
+            use = self._use(grant, today)
             left = None if grant.quota is None else grant.quota - use.entries - entries
             if left is None or left >= 0:
                 use.entries += entries
@@ -292,28 +298,35 @@ class Access:
         with self._lock:
             changed = {i: u for i, u in self._uses.items() if u.entries != u.written}
             rows = [(id_, use.day, use.entries) for id_, use in changed.items()]
-        if not rows:
-            return
-        with self._writing() as connection:
-            connection.executemany("INSERT OR REPLACE INTO spent VALUES (?, ?, ?)", rows)
-            for id_, _, entries in rows:
-                changed[id_].written = entries
+        if rows:
+            with self._writing() as connection:
+                connection.executemany("INSERT OR REPLACE INTO spent VALUES (?, ?, ?)", rows)
+        with self._lock:
+            for id_, day, entries in rows:
+                if changed[id_].day == day:
+                    changed[id_].written = entries
+        self._unwritten = False
 
-    def _write_if_due(self) -> None:
+    def write_if_due(self) -> None:
+        """Write what was spent, if ``WRITE_SECONDS`` went by; if it cannot be, ``spend`` tells."""
         now = self._monotonic()
         with self._lock:
             if now - self._written_at < WRITE_SECONDS:
                 return
             self._written_at = now
-        self.write()
+        try:
+            self.write()
+        except UnavailableError:
+            self._unwritten = True
 
-    def _use(self, connection: sqlite3.Connection, grant: Grant, today: int) -> _Use:
+    def _use(self, grant: Grant, today: int) -> _Use:
         """What the grant's token spent today; asks the file once a day and token."""
         use = self._uses.setdefault(grant.id, _Use())
         if use.day != today:
-            row = connection.execute(
-                "SELECT entries FROM spent WHERE id = ? AND day = ?", (grant.id, today)
-            ).fetchone()
+            with self._asking() as connection:
+                row = connection.execute(
+                    "SELECT entries FROM spent WHERE id = ? AND day = ?", (grant.id, today)
+                ).fetchone()
             use.day, use.entries = today, row[0] if row else 0
             use.written = use.entries
         return use

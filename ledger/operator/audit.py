@@ -25,7 +25,8 @@ from ledger.operator.guard import Guard
 from ledger.operator.sequencer import CHECKPOINT
 from ledger.operator.store.protocol import KeptRow, Snapshot, Store
 from ledger.tlog.checkpoint import parse_checkpoint
-from ledger.tlog.merkle import EMPTY_ROOT, MAX_SIZE, Frontier, Hash
+from ledger.tlog.frontier import Frontier
+from ledger.tlog.merkle import EMPTY_ROOT, MAX_SIZE, Hash
 from ledger.tlog.note import NoteKey, parse_note
 
 LOOKUP_ALL = 1 << 16

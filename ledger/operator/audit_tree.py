@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from ledger.operator.faults import ANY_CHANGE, Fault, Faults, mended
 from ledger.operator.sequencer import ENTRY_BYTES
 from ledger.operator.store.protocol import Snapshot
+from ledger.tlog.frontier import Frontier
 from ledger.tlog.merkle import (
     EMPTY_ROOT,
     HASH_SIZE,
-    Frontier,
     Hash,
     fold,
     leaf_hash,

@@ -77,6 +77,7 @@ class Batcher:
         self._queue: list[_Waiting] = []
         self._waiting = 0
         self._closed = False
+        self._after_each: Callable[[], object] = lambda: None
         self._thread = threading.Thread(target=self._run, name="batcher", daemon=True)
         self._thread.start()
 
@@ -111,6 +112,10 @@ class Batcher:
                 self._changed.notify()
         return answer
 
+    def after_each(self, call: Callable[[], object]) -> None:
+        """Have ``call`` called, in the batcher's thread, after each group was answered."""
+        self._after_each = call
+
     def close(self) -> None:
         """Take no more, commit what waits, and end the thread."""
         with self._changed:
@@ -121,6 +126,7 @@ class Batcher:
     def _run(self) -> None:
         while group := self._next_group():
             self._commit(group)
+            self._after_each()
 
     def _next_group(self) -> list[_Waiting]:
         """What goes into the next commit; empty once closed and nothing waits."""

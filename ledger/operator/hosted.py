@@ -239,6 +239,7 @@ class HostedLedger:
     def _committed(self, group: Group) -> None:
         self._signed_at = time.monotonic()
         self._observe(group)
+        self.access.write_if_due()
 
     def start(self, *, scheduled: bool = True) -> None:
         """Let it take entries and do its scheduled work. Once only.
@@ -253,6 +254,7 @@ class HostedLedger:
             stamp_interval=self.stamp_interval,
             clock=self.clock,
             random_bytes=secrets.token_bytes,
+            each_round=self.access.write_if_due,
         )
         self._started = True
         if scheduled and self.ledger.closed is None:

@@ -36,6 +36,7 @@ class Schedule:
     """Makes rounds for ``ledger``, writing into ``diary``, from ``start`` until ``stop``.
 
     ``stamp_interval``: the stamper's minimum interval, by which the pause between rounds goes.
+    ``each_round`` is called at the end of each and raises nothing.
     What fails with a LedgerError in one round is told by ``faults`` and tried again in the next.
     """
 
@@ -48,8 +49,10 @@ class Schedule:
         stamp_interval: timedelta,
         clock: Callable[[], datetime],
         random_bytes: Callable[[int], bytes],
+        each_round: Callable[[], object] = lambda: None,
     ) -> None:
         self._ledger = ledger
+        self._each_round = each_round
         self._append = append
         self._diary = diary
         self._clock = clock
@@ -108,6 +111,7 @@ class Schedule:
         self._try("heartbeat", self._heartbeat)
         self._try("stamp", self._stamp)
         self._try("capture", self._recapture)
+        self._each_round()
 
     def _try(self, task: str, act: Callable[[], None]) -> None:
         try:

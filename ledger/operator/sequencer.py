@@ -33,13 +33,12 @@ from ledger.tlog.checkpoint import (
     parse_checkpoint,
     sign_checkpoint,
 )
+from ledger.tlog.frontier import Frontier, read_frontier
 from ledger.tlog.merkle import (
     EMPTY_ROOT,
     MAX_SIZE,
-    Frontier,
     TreeHead,
     leaf_hashes,
-    read_frontier,
     tree_root,
 )
 from ledger.tlog.note import COSIGNATURE_ML_DSA_44, ED25519, NoteKey, SignedNote, parse_note
@@ -272,14 +271,16 @@ class Sequencer:
             )
 
         # Step 4. If we die here, the guard is ahead of what is published: the next start
-        # publishes the guard's bytes, and no others are ever signed for this size.
+        # publishes the guard's bytes, and no others are ever signed for this size. So too if the
+        # machine dies before the publication is on disk: it need not be waited for.
         self._publish(head.size, kept)
         # The file first: a thread in checkpoint() that sees the new head then sees its file too.
         self._signed_file = kept
         self._head = head
 
     def _publish(self, size: int, signed_file: bytes) -> None:
-        self._store.attach(Attachment(size, CHECKPOINT, self._keys.origin, signed_file))
+        published = Attachment(size, CHECKPOINT, self._keys.origin, signed_file)
+        self._store.attach(published, durable=False)
 
     def _recover(self) -> None:
         """Bring store, guard and publication to one state after a crash, or refuse."""

@@ -3,7 +3,8 @@
 The head is authentic already (its checkpoint was checked); the tiles may come from anybody. Those
 on the right edge give the root; every full one hashes to what its parent tile has in its place.
 
->>> from ledger.tlog.merkle import Frontier, leaf_hashes
+>>> from ledger.tlog.frontier import Frontier
+>>> from ledger.tlog.merkle import leaf_hashes
 >>> from ledger.tlog.tile import extend_tiles
 >>> tiles, log = extend_tiles(Frontier(), leaf_hashes([b"a", b"b", b"c"]), lambda tiles: ())
 >>> read = authentic_tiles(log.head(), lambda wanted: [tiles[tile] for tile in wanted])

@@ -66,7 +66,7 @@ class TreeHead:
     root: Hash
 
     def __post_init__(self) -> None:
-        _require_number(self.size, "tree size")
+        require_number(self.size, "tree size")
         require_hashes((self.root,), "root")
         if self.size == 0 and self.root != EMPTY_ROOT:
             raise ValueError("a tree of size 0 has the empty root only")
@@ -85,8 +85,8 @@ class InclusionProof:
     path: tuple[Hash, ...]
 
     def __post_init__(self) -> None:
-        _require_number(self.index, "index")
-        _require_number(self.size, "tree size")
+        require_number(self.index, "index")
+        require_number(self.size, "tree size")
         require_hashes(self.path, "path")
 
 
@@ -103,8 +103,8 @@ class ConsistencyProof:
     path: tuple[Hash, ...]
 
     def __post_init__(self) -> None:
-        _require_number(self.old_size, "old size")
-        _require_number(self.new_size, "new size")
+        require_number(self.old_size, "old size")
+        require_number(self.new_size, "new size")
         require_hashes(self.path, "path")
 
 
@@ -125,16 +125,10 @@ def tree_root(size: int, read: HashReader) -> Hash:
     Asks for one node per set bit of ``size``; for size 0 ``read`` is not called.
     ValueError if ``size`` is out of range or the reader does not answer as asked.
     """
-    _require_number(size, "tree size")
+    require_number(size, "tree size")
     if size == 0:
         return EMPTY_ROOT
     return fold(read_nodes(perfect_nodes(0, size), read))
-
-
-def read_frontier(size: int, read: HashReader) -> "Frontier":
-    """The frontier of the first ``size`` leaves, from one call to ``read``; as ``tree_root``."""
-    _require_number(size, "tree size")
-    return Frontier(size, read_nodes(perfect_nodes(0, size), read))
 
 
 def prove_inclusion(index: int, size: int, read: HashReader) -> InclusionProof:
@@ -143,7 +137,7 @@ def prove_inclusion(index: int, size: int, read: HashReader) -> InclusionProof:
     RFC 6962 §2.1.1. A tree of one leaf needs no hash, so ``read`` is not called. ValueError
     unless 0 <= index < size, or if the reader does not answer as asked.
     """
-    _require_number(size, "tree size")
+    require_number(size, "tree size")
     if not 0 <= index < size:
         raise ValueError(f"index is {index}, want at least 0 and below the size {size}")
     return InclusionProof(index, size, _read_path(*_way_up(index, 0, size), read))
@@ -155,7 +149,7 @@ def prove_consistency(old_size: int, new_size: int, read: HashReader) -> Consist
     RFC 6962 §2.1.2. Two equal sizes need no hash, so ``read`` is not called. ValueError unless
     0 < old_size <= new_size, or if the reader does not answer as asked.
     """
-    _require_number(new_size, "new size")
+    require_number(new_size, "new size")
     if not 0 < old_size <= new_size:
         raise ValueError(f"old size is {old_size}, want at least 1 and at most {new_size}")
     if old_size == new_size:
@@ -243,7 +237,7 @@ def root_of_leaves(leaves: Sequence[Hash]) -> Hash:
         return EMPTY_ROOT
     level = leaves
     while len(level) > 1:
-        level = _level_above(level, keep_odd=True)
+        level = level_above(level, keep_odd=True)
     return level[0]
 
 
@@ -256,7 +250,7 @@ def leaf_reader(leaves: Sequence[Hash]) -> HashReader:
     size = len(leaves)
     levels: list[Sequence[Hash]] = [leaves]
     while len(levels[-1]) > 1:
-        levels.append(_level_above(levels[-1], keep_odd=False))
+        levels.append(level_above(levels[-1], keep_odd=False))
 
     def read(nodes: Sequence[Node]) -> Sequence[Hash]:
         hashes = []
@@ -269,57 +263,8 @@ def leaf_reader(leaves: Sequence[Hash]) -> HashReader:
     return read
 
 
-@dataclass(frozen=True, slots=True)
-class Frontier:
-    """The right edge of a tree: what is needed to append, and to know the root.
-
-    ``nodes``: the hashes of the perfect subtrees that the ``size`` leaves split into, one per set
-    bit of size, the largest first. ValueError if their number does not fit.
-    """
-
-    size: int = 0
-    nodes: tuple[Hash, ...] = ()
-
-    def __post_init__(self) -> None:
-        _require_number(self.size, "tree size")
-        require_hashes(self.nodes, "nodes")
-        if len(self.nodes) != self.size.bit_count():
-            raise ValueError(f"frontier has {len(self.nodes)} nodes, want {self.size.bit_count()}")
-
-    def append(self, leaf: Hash) -> "Frontier":
-        """The frontier with ``leaf`` (a hash) after it: one hash per trailing set bit of size."""
-        nodes = list(self.nodes)
-        carry = leaf
-        level = 0
-        while self.size >> level & 1:
-            carry = node_hash(nodes.pop(), carry)
-            level += 1
-        return Frontier(self.size + 1, (*nodes, carry))
-
-    def extend(self, leaves: Sequence[Hash]) -> "Frontier":
-        """The frontier with ``leaves`` (hashes) after it: a hash a leaf, one more a level."""
-        size = self.size + len(leaves)
-        nodes, row, below = list(self.nodes), list(leaves), list[Hash]()
-        level = 0
-        while row or nodes:
-            if self.size >> level & 1:
-                row.insert(0, nodes.pop())
-            if len(row) % 2:
-                below.append(row[-1])
-            row = _level_above(row, keep_odd=False)
-            level += 1
-        return Frontier(size, tuple(reversed(below)))
-
-    def root(self) -> Hash:
-        """The root of the tree: the nodes folded from the right."""
-        return fold(self.nodes) if self.nodes else EMPTY_ROOT
-
-    def head(self) -> TreeHead:
-        """Size and root."""
-        return TreeHead(self.size, self.root())
-
-
-def _level_above(level: Sequence[Hash], *, keep_odd: bool) -> list[Hash]:
+def level_above(level: Sequence[Hash], *, keep_odd: bool) -> list[Hash]:
+    """The parents of hashes that lie side by side; a last one without sibling is kept, or not."""
     # node_hash written out: the call would cost as much again as the hash.
     pairs = iter(level)
     above = [sha256(b"\x01" + a + b).digest() for a, b in zip(pairs, pairs, strict=False)]
@@ -404,7 +349,8 @@ def require_path(path: Sequence[Hash], want: int) -> None:
         raise VerificationError(f"proof has {len(path)} hashes, want {want}")
 
 
-def _require_number(number: int, name: str) -> None:
+def require_number(number: int, name: str) -> None:
+    """Raise ValueError unless ``number`` (that of ``name``) is 0 to ``MAX_SIZE``."""
     if not 0 <= number <= MAX_SIZE:
         raise ValueError(f"{name} is {number}, want 0 to 2^63 - 1")
 

@@ -20,10 +20,10 @@ from hashlib import sha256
 from typing import TypeAlias
 
 from ledger.errors import MalformedError
+from ledger.tlog.frontier import Frontier
 from ledger.tlog.merkle import (
     HASH_SIZE,
     MAX_SIZE,
-    Frontier,
     Hash,
     HashReader,
     Node,

@@ -46,8 +46,8 @@ from ledger.operator.sequencer import CHECKPOINT, ENTRY_BYTES, Sequencer  # noqa
 from ledger.operator.store.protocol import Attachment  # noqa: E402
 from ledger.operator.store.sqlite import SqliteStore  # noqa: E402
 from ledger.tlog.checkpoint import Checkpoint, sign_checkpoint  # noqa: E402
+from ledger.tlog.frontier import Frontier, read_frontier  # noqa: E402
 from ledger.tlog.merkle import (  # noqa: E402
-    Frontier,
     Hash,
     HashReader,
     TreeHead,
@@ -56,7 +56,6 @@ from ledger.tlog.merkle import (  # noqa: E402
     leaf_reader,
     perfect_nodes,
     prove_inclusion,
-    read_frontier,
     root_of_leaves,
     tree_root,
 )

@@ -13,7 +13,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from ledger.tlog.merkle import Frontier, leaf_hashes, leaf_reader, prove_inclusion, root_of_leaves
+from ledger.tlog.frontier import Frontier
+from ledger.tlog.merkle import leaf_hashes, leaf_reader, prove_inclusion, root_of_leaves
 
 SIZE = 100_000
 

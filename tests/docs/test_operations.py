@@ -6,8 +6,8 @@ from pathlib import Path
 from ledger.operator.hosted import HostedLedger, make_hosted
 from ledger.operator.hosted_settings import HostedSettings
 from ledger.operator.local import LOW_DISK_BYTES
-from service.api import MAX_BODY_BYTES
 from service.app import create_app
+from service.appending import MAX_BODY_BYTES
 from service.metrics import Metrics
 from service.problems import CODES
 from service.server import HEAD_BYTES, HEADER_SECONDS

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ledger.tlog.merkle import Frontier, Hash, HashReader, Node, TreeHead, leaf_hash
+from ledger.tlog.frontier import Frontier
+from ledger.tlog.merkle import Hash, HashReader, Node, TreeHead, leaf_hash
 from ledger.tlog.tile import (
     TILE_WIDTH,
     Tile,

@@ -22,7 +22,7 @@ from ledger.tlog.merkle import (
 )
 from ledger.tlog.note import parse_note, parse_vkey
 from ledger.tlog.proof import parse_proof_file
-from service.api import MAX_BODY_BYTES, MAX_ENTRIES
+from service.appending import MAX_BODY_BYTES, MAX_ENTRIES
 from tests.hosting import ORIGIN, entries
 from tests.service.conftest import Service
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from ledger.operator.access import ACCESS_FILE, Access
-from service.api import MAX_BODY_BYTES
-from service.limits import THREADS
+from service.appending import MAX_BODY_BYTES
+from service.front import BODIES_OF_ONE, BODY_SECONDS
 from tests.hosting import DEADLINE_SECONDS, PROGRAM, ROOT, Hosting, entries, hosting, is_up, until
 from tests.service.conftest import OCTETS
 
@@ -41,6 +41,14 @@ def append(port: int, token: str, body: bytes) -> tuple[int, bytes]:
         asked.request("POST", "/v1/entries", body, headers)
         answer = asked.getresponse()
         return answer.status, answer.read()
+
+
+def append_head(token: str, length: str) -> str:
+    """The head of an append. ``length``: the header that says how its body ends."""
+    return (
+        f"POST /v1/entries HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
+        f"Content-Type: {OCTETS}\r\n{length}\r\n\r\n"
+    )
 
 
 def converse(port: int, *parts: bytes) -> bytes:
@@ -113,24 +121,61 @@ def test_when_the_listening_process_is_killed_the_ledger_is_let_go(
     "length", [MAX_BODY_BYTES + 1, 1 << 40, (1 << 64) + 1], ids=["one more", "a TiB", "overflow"]
 )
 def test_a_huge_body_is_refused_before_it_is_read(served: Hosting, token: str, length: int) -> None:
-    head = (
-        f"POST /v1/entries HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
-        f"Content-Type: {OCTETS}\r\nContent-Length: {length}\r\n\r\n"
-    )
+    head = append_head(token, f"Content-Length: {length}")
     heard = converse(served.port, head.encode(), bytes(1 << 16))
     assert heard.startswith((b"HTTP/1.1 413", b"HTTP/1.1 400"))
     assert is_up(served.url)
 
 
-def test_a_body_in_chunks_without_end_is_cut_off(served: Hosting, token: str) -> None:
-    head = (
-        f"POST /v1/entries HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
-        f"Content-Type: {OCTETS}\r\nTransfer-Encoding: chunked\r\n\r\n"
-    )
+@pytest.mark.parametrize("chunks", [8, 0], ids=["without end", "none"])
+def test_a_body_in_chunks_is_refused(served: Hosting, token: str, chunks: int) -> None:
+    head = append_head(token, "Transfer-Encoding: chunked").encode()
     chunk = b"10000\r\n" + bytes(0x10000) + b"\r\n"
-    heard = converse(served.port, head.encode(), *[chunk] * 8)
-    assert heard.startswith((b"HTTP/1.1 413", b"HTTP/1.1 400"))
+    heard = converse(served.port, head, *[chunk] * chunks)
+    assert heard.startswith(b"HTTP/1.1 411")
     assert is_up(served.url)
+
+
+@pytest.mark.parametrize("length", ["Content-Length: 128", "Transfer-Encoding: chunked"])
+def test_a_body_that_breaks_off_appends_nothing(served: Hosting, token: str, length: str) -> None:
+    head = append_head(token, length).encode()
+    body = b"40\r\n" if "chunked" in length else b""
+    before = append(served.port, token, entries(1)[0])
+    for end in (socket.SHUT_WR, socket.SHUT_RDWR):
+        with socket.create_connection(("127.0.0.1", served.port), timeout=10) as talk:
+            talk.sendall(head + body + b"e" * 64)
+            talk.shutdown(end)
+            heard = talk.recv(1000)
+        assert not heard.startswith(b"HTTP/1.1 2")
+    assert append(served.port, token, entries(1)[0]) == before
+    assert json.loads(append(served.port, token, b"e" * 64)[1])["indexes"] > [0]
+    assert '"fault"' not in served.log.read_text("utf-8")
+
+
+def test_a_body_that_dawdles_is_cut_off(served: Hosting, token: str) -> None:
+    head = append_head(token, "Content-Length: 64").encode()
+    with socket.create_connection(("127.0.0.1", served.port), timeout=6 * BODY_SECONDS) as talk:
+        talk.sendall(head + b"e" * 10)
+        assert talk.recv(1000).startswith(b"HTTP/1.1 408")
+
+
+def test_addresses_are_read_as_they_are_meant(served: Hosting) -> None:
+    for path, status in {
+        "/entries/%30": 200,
+        "/entries/0%3Flang=zh": 404,
+        "/entries/%ff": 404,
+        "/entries/%E4%BD%A0": 404,
+        "/%63heckpoint?x=%ff": 200,
+    }.items():
+        heard = converse(served.port, f"GET {path} HTTP/1.0\r\nHost: x\r\n\r\n".encode())
+        assert heard.startswith(f"HTTP/1.0 {status}".encode()), path
+
+
+def test_only_the_head_is_answered_to_who_asks_for_the_head(served: Hosting) -> None:
+    heard = converse(served.port, b"HEAD /healthz HTTP/1.0\r\nHost: x\r\n\r\n")
+    assert heard.startswith(b"HTTP/1.0 200")
+    assert b"content-length: 19\r\n" in heard
+    assert heard.endswith(b"\r\n\r\n")
 
 
 @pytest.mark.parametrize(
@@ -176,12 +221,9 @@ def test_the_head_of_a_request_has_its_time(served: Hosting) -> None:
 def test_bodies_that_dawdle_stop_nobody_else(served: Hosting, home: Path) -> None:
     with closing(Access(home / ACCESS_FILE)) as access:
         slow, other = access.new("slow"), access.new("other")
-    head = (
-        f"POST /v1/entries HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {slow}\r\n"
-        f"Content-Type: {OCTETS}\r\nContent-Length: 64\r\n\r\n"
-    )
+    head = append_head(slow, "Content-Length: 64")
     with contextlib.ExitStack() as stack:
-        for _ in range(2 * THREADS):
+        for _ in range(2 * BODIES_OF_ONE):
             talk = socket.create_connection(("127.0.0.1", served.port), timeout=10)
             stack.enter_context(talk).sendall(head.encode() + b"a" * 10)
         for number in range(3):

@@ -1,7 +1,7 @@
 """Bad weather on the loopback: ten thousand connections, slow ones, endless ones.
 
-Meanwhile the service answers, and afterwards it has its memory and its descriptors back. What it
-bears only behind a proxy (a slow body of somebody with a good token) is in test_proxies.py.
+Meanwhile the service answers, and afterwards it has its memory and its descriptors back. Bodies
+that dawdle are in test_server.py.
 """
 
 import contextlib

@@ -81,7 +81,7 @@ class MemoryStore:
         with self._lock:
             return tuple(map(self._first.get, entries))
 
-    def attach(self, attachment: Attachment) -> None:
+    def attach(self, attachment: Attachment, *, durable: bool = True) -> None:  # noqa: ARG002
         """Keep a side row; an equal one is kept once."""
         with self._lock:
             self._attachments.setdefault(attachment)

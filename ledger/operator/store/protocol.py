@@ -146,8 +146,12 @@ class Store(Protocol):
         """``find`` for every one of ``entries``, in their order, in one call."""
         ...
 
-    def attach(self, attachment: Attachment) -> None:
-        """Keep a side row, durably. Nothing is ever overwritten; an equal one is kept once."""
+    def attach(self, attachment: Attachment, *, durable: bool = True) -> None:
+        """Keep a side row. Nothing is ever overwritten; an equal one is kept once.
+
+        Not ``durable``: others see it at once, and it is on disk no later than the next that is,
+        or the next commit.
+        """
         ...
 
     def attachments(self, kind: str, start: int, stop: int) -> tuple[Attachment, ...]:

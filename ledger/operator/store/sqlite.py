@@ -89,8 +89,8 @@ class SqliteStore:
             self._database.close()
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._write_lock, _unavailable(), transaction(self._database):
+    def _writing(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
+        with self._write_lock, _unavailable(), transaction(self._database, durable=durable):
             yield self._database.conn
 
     @contextlib.contextmanager
@@ -195,11 +195,11 @@ class SqliteStore:
                 connection.executemany("INSERT OR IGNORE INTO lookup VALUES (?, ?)", rows)
                 connection.execute("UPDATE looked_up SET size = max(size, ?)", (stop,))
 
-    def attach(self, attachment: Attachment) -> None:
-        """Keep a side row, durably; an equal one is kept once."""
+    def attach(self, attachment: Attachment, *, durable: bool = True) -> None:
+        """Keep a side row; an equal one is kept once."""
         digest = hashlib.sha256(attachment.content).digest()
         a = attachment
-        with self._writing() as connection:
+        with self._writing(durable=durable) as connection:
             connection.execute(
                 "INSERT OR IGNORE INTO attachments (size, kind, name, digest, content)"
                 " VALUES (?, ?, ?, ?, ?)",

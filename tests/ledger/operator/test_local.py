@@ -136,7 +136,7 @@ def test_append_that_failed_is_done_again(
     ledger = opener()
     ledger.append(entries(0, 1))
 
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise UnavailableError("disk full")
 
     with monkeypatch.context() as patch:

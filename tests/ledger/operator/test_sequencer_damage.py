@@ -18,7 +18,8 @@ from ledger.operator.store.memory import MemoryStore
 from ledger.operator.store.protocol import Attachment, Store
 from ledger.operator.store.sqlite import SqliteStore
 from ledger.tlog.checkpoint import sign_checkpoint
-from ledger.tlog.merkle import Frontier, TreeHead
+from ledger.tlog.frontier import Frontier
+from ledger.tlog.merkle import TreeHead
 from ledger.tlog.tile import Tile, TileReader, extend_tiles
 from tests.sequencer_checks import KEYS, check_whole, entries, opened, published
 from tests.store_contract import entry, extend
@@ -205,10 +206,10 @@ class Failing(MemoryStore):
 
     full = ""
 
-    def attach(self, attachment: Attachment) -> None:
+    def attach(self, attachment: Attachment, *, durable: bool = True) -> None:
         if self.full == "attach":
             raise UnavailableError("disk full")
-        super().attach(attachment)
+        super().attach(attachment, durable=durable)
 
     def commit(
         self,
@@ -266,16 +267,16 @@ class DyingStore(SqliteStore):
             die()
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with super()._writing() as connection:
+    def _writing(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
+        with super()._writing(durable=durable) as connection:
             yield connection
             if self.at == "inside commit":
                 die()  # everything is written, nothing committed
 
-    def attach(self, attachment: Attachment) -> None:
+    def attach(self, attachment: Attachment, *, durable: bool = True) -> None:
         if self.at == "before publication":
             die()
-        super().attach(attachment)
+        super().attach(attachment, durable=durable)
         if self.at == "after publication":
             die()
 

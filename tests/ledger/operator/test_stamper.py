@@ -345,7 +345,7 @@ def test_call_that_is_interrupted_holds_nobody_up(
 class Full(MemoryStore):
     """A store that takes no attachment."""
 
-    def attach(self, attachment: Attachment) -> None:
+    def attach(self, attachment: Attachment, *, durable: bool = True) -> None:
         raise UnavailableError("disk is full")
 
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from ledger.errors import MalformedError, VerificationError
 from ledger.tlog.authentic import authentic_tiles
-from ledger.tlog.merkle import Frontier, TreeHead, leaf_hash, leaf_reader, tree_root
+from ledger.tlog.frontier import Frontier
+from ledger.tlog.merkle import TreeHead, leaf_hash, leaf_reader, tree_root
 from ledger.tlog.tile import TILE_WIDTH, Tile, extend_tiles, tile_hash_reader, tiles_of
 
 LEAVES = [leaf_hash(i.to_bytes(4, "big")) for i in range(66_100)]

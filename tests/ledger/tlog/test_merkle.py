@@ -7,12 +7,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ledger.errors import VerificationError
+from ledger.tlog.frontier import Frontier
 from ledger.tlog.merkle import (
     EMPTY_ROOT,
     MAX_PATH,
     MAX_SIZE,
     ConsistencyProof,
-    Frontier,
     Hash,
     HashReader,
     InclusionProof,

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from ledger.errors import MalformedError
 from ledger.tlog import tile as tile_module
 from ledger.tlog.checkpoint import check_signatures, parse_checkpoint
+from ledger.tlog.frontier import Frontier, read_frontier
 from ledger.tlog.merkle import (
     EMPTY_ROOT,
     MAX_SIZE,
-    Frontier,
     Hash,
     TreeHead,
     check_consistency,
@@ -23,7 +23,6 @@ from ledger.tlog.merkle import (
     perfect_nodes,
     prove_consistency,
     prove_inclusion,
-    read_frontier,
     root_of_leaves,
     tree_root,
 )
