@@ -107,13 +107,13 @@ def _folder(vault: Vault, origin: str | None) -> Path:
 
 
 def _guard(path: Path) -> tuple[Guard | None, str | None]:
-    """The guard, never made here; None, and why if it is there and cannot be asked."""
+    """The guard, never made here; or None, and why."""
     try:
         return Guard(path, create=False), None
     except NotFoundError:
-        return None, None
+        return None, f"guard: it is gone, no {path}"
     except UnavailableError as error:
-        return None, str(error)
+        return None, f"guard: {error}"
 
 
 def _tell(origin: str, found: Audit, unchecked: tuple[str, ...]) -> None:

@@ -139,13 +139,15 @@ def error_json(error: LedgerError | str, text: str, advice: str | None) -> dict[
     return {"code": name, "message": text, "hint": advice}
 
 
-def refuse_existing(path: str | None, *, force: bool) -> None:
+def refuse_existing(path: str | None, *, force: bool | None) -> None:
     """UsageError if ``path`` is there already and not to be overwritten: before any work is done.
 
-    What appears there meanwhile is not overwritten either.
+    ``force``: None for a command that never overwrites. What appears there meanwhile is not
+    overwritten either.
     """
     if path is not None and not force and os.path.lexists(path):
-        raise UsageError(f"{path} exists already", "choose another name, or --force")
+        hint = "choose another name" + ("" if force is None else ", or --force")
+        raise UsageError(f"{path} exists already", hint)
 
 
 def colour() -> bool:

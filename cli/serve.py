@@ -61,5 +61,4 @@ def serve(home: str) -> int:
         hint('host = "127.0.0.1" in its settings, and a proxy before it: docs/operations.md')
     # By name: cli and service never import each other.
     importlib.import_module("service.server").serve(place)
-    talk("ledger closed")
     return EXIT_DONE

@@ -22,7 +22,7 @@ from cli.output import (
 from ledger.doors.files import write_durably
 from ledger.errors import LedgerError, NotFoundError
 from ledger.operator.access import ACCESS_FILE, Access
-from ledger.operator.grant import APPEND, SCOPES, Grant, parse_expiry
+from ledger.operator.grant import APPEND, MAX_LIMIT, SCOPES, Grant, parse_expiry
 from ledger.operator.hosted_settings import SETTINGS_FILE
 
 NEVER = "never"
@@ -108,8 +108,8 @@ def _access(home: str) -> Iterator[Access]:
     show_default=True,
     help="When it ends: after days, or as a day begins (UTC).",
 )
-@click.option("--quota", type=click.IntRange(min=1), metavar="N", help="Entries a UTC day.")
-@click.option("--rate", type=click.IntRange(min=1), metavar="N", help="Requests a second.")
+@click.option("--quota", type=click.IntRange(1, MAX_LIMIT), metavar="N", help="Entries a UTC day.")
+@click.option("--rate", type=click.IntRange(1, MAX_LIMIT), metavar="N", help="Requests a second.")
 @click.option("-o", "path", metavar="FILE", help="Write it there, for you alone to read.")
 @json_option
 def new(
@@ -126,7 +126,7 @@ def new(
 
     With -o it goes into a new file and is not shown at all.
     """
-    refuse_existing(path, force=False)
+    refuse_existing(path, force=None)
     end = None if expires == NEVER else parse_expiry(expires, now())
     with _access(home) as access:
         text = access.new(account, scopes, end, quota, rate)

@@ -7,6 +7,7 @@ import gc
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 from multiprocessing.util import Finalize
@@ -19,6 +20,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
+from ledger.errors import UnavailableError
 from ledger.operator.hosted import HostedLedger, read_settings
 from service.app import create_app
 from service.appending import Appending
@@ -50,6 +52,7 @@ def serve(home: Path) -> None:
     settings = read_settings(home)
     # What is wrong is told here, where there is somebody to tell; and tested for again below.
     HostedLedger(home, settings).close()
+    _require_free(settings.host, settings.port)
     Granian(
         "service.server",
         address=settings.host,
@@ -69,6 +72,27 @@ def serve(home: Path) -> None:
         log_access=False,
         workers_kill_timeout=STOP_SECONDS,
     ).serve(target_loader=lambda: _load(home), wrap_loader=False)
+    start_log()
+    structlog.get_logger("service").info("stopped")
+
+
+def _require_free(host: str, port: int) -> None:
+    """UnavailableError if nobody could listen there, or somebody does.
+
+    granian's own sockets may share a port (SO_REUSEPORT): a second ledger would take half of the
+    first one's requests.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            place = f"{host} port {port}"
+            hint = "another service may have it: port and host are in ledger.toml"
+            raise UnavailableError(
+                f"cannot listen on {place}: {error.strerror}", hint=hint
+            ) from error
 
 
 def _load(home: Path) -> Any:  # noqa: ANN401 - a Front: what granian wants has no type
@@ -82,9 +106,10 @@ def _load(home: Path) -> Any:  # noqa: ANN401 - a Front: what granian wants has 
     hosted.start()
     # A process of multiprocessing runs these at its end, and not what atexit has.
     Finalize(None, hosted.close, exitpriority=1)
-    structlog.get_logger("service").info(
-        "serving", origin=hosted.ledger.origin, closed=str(hosted.ledger.closed or "")
-    )
+    log = structlog.get_logger("service")
+    log.info("serving", origin=hosted.ledger.origin)
+    if (closed := hosted.ledger.closed) is not None:
+        log.error("closed", reason=str(closed), hint=closed.hint)
     front = Front(create_app(hosted, metrics), Appending(hosted))
     # What is there by now stays: to look through it for garbage again and again costs 50 ms each.
     gc.collect()

@@ -16,9 +16,14 @@ from email.utils import parsedate_to_datetime
 from typing import IO
 from urllib.parse import urlsplit
 
-from ledger.errors import UnavailableError
+from ledger.errors import MalformedError, UnavailableError
+from ledger.record.strict_json import parse_json
 
 CHUNK_BYTES = 16_384
+
+MAX_PROBLEM_BYTES = 4096
+MAX_DETAIL_CHARACTERS = 200
+"""What is read and said of an answer's own words on why it is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +33,15 @@ class NoAnswer:
     ``reason``: a short stable word; from here unreachable, tls, timeout, redirect, http-error,
     content-type, oversize or cut-short. ``retry_after_seconds``: what the other side asked for
     (RFC 9110 §10.2.3), unbounded; None if it said nothing. ``status``: of an answer that is none of
-    those wanted.
+    those wanted; ``code``, ``detail``: what a problem (RFC 9457) in it says, printable and short.
     """
 
     reason: str
     text: str
     retry_after_seconds: int | None = None
     status: int | None = None
+    code: str = ""
+    detail: str = ""
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -137,12 +144,32 @@ def _converse(
         with opener.open(request, timeout=timeout_seconds) as answer:
             return _body(answer, accept, limit_bytes, deadline)
     except urllib.error.HTTPError as error:
-        error.close()
+        with error:
+            code, detail = _problem(error)
         reason = "redirect" if 300 <= error.code < 400 else "http-error"
         text = f"{parts.hostname} answered with status {error.code}"
-        return NoAnswer(reason, text, _retry_after(error.headers), error.code)
+        return NoAnswer(reason, text, _retry_after(error.headers), error.code, code, detail)
     except (OSError, http.client.HTTPException, ValueError) as error:
         return NoAnswer(_word(error), f"{parts.hostname} could not be asked: {_why(error)}")
+
+
+def _problem(answer: urllib.error.HTTPError) -> tuple[str, str]:
+    """Code and detail of an answer that is a problem; empty if it has none."""
+    if answer.headers.get_content_type() != "application/problem+json":
+        return "", ""
+    try:
+        table = parse_json(answer.read(MAX_PROBLEM_BYTES), limit_bytes=MAX_PROBLEM_BYTES)
+    except (MalformedError, OSError, http.client.HTTPException):
+        return "", ""
+    found = table if isinstance(table, dict) else {}
+    code, detail = (_printable(found.get(name)) for name in ("code", "detail"))
+    return code, detail
+
+
+def _printable(value: object) -> str:
+    if not isinstance(value, str):
+        return ""
+    return "".join(one for one in value if one.isprintable())[:MAX_DETAIL_CHARACTERS]
 
 
 def _word(error: Exception) -> str:

@@ -132,6 +132,11 @@ def copy_database(source: Path, target: Path) -> None:
         raise UnavailableError(f"cannot copy {source}: {error}") from error
 
 
+def is_busy(error: BaseException | None) -> bool:
+    """Whether ``error`` is SQLite's own word for: another process has it."""
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
+
+
 @contextlib.contextmanager
 def turn(path: Path, timeout_seconds: float = BUSY_SECONDS) -> Iterator[None]:
     """Hold the turn that ``path`` stands for; the operating system frees it if we die.
@@ -150,7 +155,7 @@ def turn(path: Path, timeout_seconds: float = BUSY_SECONDS) -> Iterator[None]:
     except (sqlite3.Error, OSError) as error:
         if lock is not None:
             lock.close()
-        if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_BUSY:
+        if not is_busy(error):
             raise UnavailableError(f"cannot take a turn at {path}: {error}") from error
         waited = round(time.monotonic() - started)
         raise UnavailableError(

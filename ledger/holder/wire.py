@@ -207,8 +207,13 @@ def _given(answer: bytes | NoAnswer, path: str = "v1/entries") -> bytes:
     if answer.status in (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN):
         hint = "it is wrong, expired, revoked or not for appending: ask the ledger's operator"
         raise UnavailableError("the ledger does not take the token", hint=hint)
+    if answer.code == "closed":
+        hint = "ask its operator which ledger follows it; what is queued stays in the vault"
+        raise UnavailableError(f"the ledger is closed: {answer.detail}", hint=hint)
     after = answer.retry_after_seconds
     again = None if after is None else f"it asks to be tried again in {after} s"
+    if answer.detail:
+        raise UnavailableError(f"the ledger refused: {answer.detail}", hint=again)
     raise UnavailableError(f"no answer from the ledger: {answer.text}", hint=again)
 
 

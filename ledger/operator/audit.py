@@ -66,8 +66,9 @@ def audit(
 ) -> Audit:
     """Audit the ledger of ``keys`` in ``store``; nothing is written.
 
-    ``guard``: None if it is gone; then what rests on it is unchecked. ``certificates``: DER, for
-    tokens that do not embed their signer's. UnavailableError if store or guard cannot be asked.
+    ``guard``: None if it is gone or cannot be asked; then what rests on it is unchecked.
+    ``certificates``: DER, for tokens that do not embed their signer's. UnavailableError if store or
+    guard cannot be asked.
     """
     # The guard first: it is never behind what is published in a snapshot taken later.
     greatest = None if guard is None else guard.greatest()
@@ -94,7 +95,7 @@ class _Run:
     def audit(self, certificates: Sequence[bytes], progress: Progress) -> Audit:
         """The whole of it."""
         if self._guard is None:
-            self._unchecked["guard: it is gone, and nothing could be compared with it"] = None
+            self._unchecked["guard: nothing could be compared with it"] = None
         captured = [row.content for row in self._snapshot.rows(CERTIFICATE)]
         rows = RowsAudit(
             self._keys,

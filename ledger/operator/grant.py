@@ -23,6 +23,9 @@ ADMIN = "admin"
 SCOPES = (APPEND, ADMIN)
 """``append``: add entries. ``admin``: what only the operator may ask of the running service."""
 
+MAX_LIMIT = 10**9
+"""Of a quota or a rate: more than any ledger does."""
+
 ID_BYTES = 4
 SECRET_BYTES = 32
 
@@ -55,8 +58,8 @@ class Grant:
         if not self.scopes or not set(self.scopes) <= set(SCOPES):
             raise MalformedError(f"scopes are {', '.join(self.scopes)!r}, want of: append, admin")
         for name, limit in (("quota", self.quota), ("rate", self.rate)):
-            if limit is not None and limit < 1:
-                raise MalformedError(f"{name} is {limit}, want 1 or more")
+            if limit is not None and not 1 <= limit <= MAX_LIMIT:
+                raise MalformedError(f"{name} is {limit}, want 1 to {MAX_LIMIT}")
 
     def holds(self, now: datetime) -> bool:
         """Whether it is good at ``now``: neither revoked nor expired."""

@@ -19,7 +19,7 @@ from typing import Self
 
 from ledger.doors.files import check_private, free_bytes, make_folder, read_limited, write_durably
 from ledger.doors.keys import load_ledger_keys, make_ledger_keys
-from ledger.doors.sqlite import turn
+from ledger.doors.sqlite import is_busy, turn
 from ledger.errors import ConflictError, NotFoundError, UnavailableError, VerificationError
 from ledger.operator.access import ACCESS_FILE, Access
 from ledger.operator.attempts import Attempts
@@ -155,9 +155,7 @@ class HostedLedger:
             self._hold(stack)
             self.store = TimedStore(home / STORE_FILE, committed, create=create)
             stack.callback(self.store.close)
-            make_folder(self.guard_path.parent)
-            guard = Guard(self.guard_path)
-            stack.callback(guard.close)
+            guard = self._find_guard(stack, create=create)
             self.access = Access(home / ACCESS_FILE, clock=clock)
             stack.callback(self.access.close)
             self.diary = Diary(home / DIARY_FILE)
@@ -169,11 +167,22 @@ class HostedLedger:
         try:
             stack.enter_context(turn(self.home / SERVING, 0))
         except UnavailableError as error:
+            if not is_busy(error.__cause__):
+                raise
             raise UnavailableError(
                 f"another process serves the ledger in {self.home}", hint="stop it first"
             ) from error
 
-    def _open(self, guard: Guard, stack: ExitStack) -> LocalLedger:
+    def _find_guard(self, stack: ExitStack, *, create: bool) -> Guard | None:
+        """The guard, if it is where the settings say; a new one only for a ledger that is made."""
+        try:
+            guard = Guard(self.guard_path, create=create)
+        except NotFoundError:
+            return None
+        stack.callback(guard.close)
+        return guard
+
+    def _open(self, guard: Guard | None, stack: ExitStack) -> LocalLedger:
         settings, clock = self.settings, self.clock
         tsas, roots = self._tsas()
         development = settings.development
@@ -224,7 +233,8 @@ class HostedLedger:
 
     def free_bytes(self) -> int:
         """What is free where there is least: beside the store, or beside the guard."""
-        return min(map(free_bytes, (self.home, self.guard_path.parent)))
+        places = (self.home, self.guard_path.parent)
+        return min(free_bytes(place) for place in places if place.is_dir())
 
     @property
     def has_room(self) -> bool:

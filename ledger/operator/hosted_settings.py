@@ -5,6 +5,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any  # what TOML may hold
 
@@ -36,7 +37,6 @@ _STEP = "[a-z0-9_-][a-z0-9._-]{0,49}"  # no step of dots alone: clients take "."
 _ORIGIN = re.compile(rf"(?=.{{1,200}}\Z){_LABEL}(\.{_LABEL})*(:({_PORT}))?(/{_STEP}){{0,4}}")
 _KINDS: Mapping[object, str] = {int: "a whole number", bool: "true or false", str: "a text"}
 _PATH = re.compile(r"[^\0\ud800-\udfff]+")
-_HOST = re.compile(r"[0-9A-Za-z.:_-]{1,255}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +70,15 @@ class HostedSettings:
 
     def __post_init__(self) -> None:
         if not _ORIGIN.fullmatch(self.origin):
-            hint = "as ledger.example.org/one: the service's URL without https://"
-            raise MalformedError(f"origin is {self.origin!r}, want a host and a path", hint=hint)
+            hint = "as ledger.example.org or ledger.example.org/one: its URL without https://"
+            text = f"origin is {self.origin!r}, want a host in lower case, and a path if you like"
+            raise MalformedError(text, hint=hint)
         if self.origin.startswith("tallystick/"):
             raise MalformedError("origin begins as that of a ledger in a vault does")
         if not (_PATH.fullmatch(self.guard) and Path(self.guard).is_absolute()):
             raise MalformedError(f"guard is {self.guard!r}, want an absolute path, in UTF-8")
-        if not _HOST.fullmatch(self.host):
-            raise MalformedError(f"host is {self.host!r}, want a name or an address")
+        if not _is_address(self.host):
+            raise MalformedError(f"host is {self.host!r}, want an IP address, as 127.0.0.1")
         if not 0 <= self.port <= 65_535:
             raise MalformedError(f"port is {self.port}, want 0 to 65535")
         if not 0 <= self.stamp_interval_seconds <= MAX_INTERVAL_SECONDS:
@@ -118,6 +119,14 @@ def parse_settings(content: bytes, environment: Mapping[str, str]) -> HostedSett
         if type(value) is not known[name]:
             raise MalformedError(f"{name} is {value!r}, want {_KINDS[known[name]]}")
     return HostedSettings(**given, tsas=parse_tsas(table))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return "%" not in text  # a zone, which the server does not understand
 
 
 def _port(text: str) -> int:

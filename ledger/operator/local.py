@@ -25,6 +25,9 @@ store and guard, its tokens and their revocation lists some more; and what else 
 not wait for us to finish."""
 
 
+GUARD_MISSING = "is the disk mounted on which it lies? If it is lost, none takes its place"
+
+
 class LocalLedger:
     """A sequencer, its store and its stamper, as one ``Ledger``.
 
@@ -32,6 +35,7 @@ class LocalLedger:
     guard lost) is not refused but closed: it can be read, for its proofs still hold, and ``append``
     and ``stamp`` raise the ConflictError that ``closed`` tells.
 
+    ``guard``: None if it is not there; then the ledger is closed.
     ``capture``: what the stamper hands its tokens on to, over the same store; None: nothing is
     fetched for them, and ``certificates`` are all there are. ``free_bytes``: asked before each
     append for what is free where store and guard lie; None: nobody asks.
@@ -40,7 +44,7 @@ class LocalLedger:
     def __init__(
         self,
         store: Store,
-        guard: Guard,
+        guard: Guard | None,
         keys: LedgerKeys,
         stamper: Stamper,
         certificates: Sequence[bytes],
@@ -62,6 +66,8 @@ class LocalLedger:
             self._closed = error
 
     def _open(self) -> Sequencer:
+        if self._guard is None:
+            raise ConflictError("its guard is not there", hint=GUARD_MISSING)
         self._sequencer = Sequencer(self._store, self._guard, self._ledger_keys)
         self._head = self._store.head()
         return self._sequencer
@@ -123,7 +129,8 @@ class LocalLedger:
 
         Of a closed ledger, what it published: its guard is lost, or another history's.
         """
-        signed_file = self._guard.file(size) if self._closed is None else None
+        guard = self._guard if self._closed is None else None
+        signed_file = None if guard is None else guard.file(size)
         if signed_file is not None:
             return signed_file
         published = self._store.attachments(CHECKPOINT, size, size + 1)

@@ -72,8 +72,8 @@ def test_second_ledger_in_a_folder_or_with_a_name_is_refused(bare: Tally) -> Non
     [
         (["home"], "--origin"),
         (["--origin", ORIGIN], "DIR"),
-        (["home", "--origin", "https://ledger.example.org"], "want a host and a path"),
-        (["home", "--origin", "Ledger.example.org"], "want a host and a path"),
+        (["home", "--origin", "https://ledger.example.org"], "want a host in lower case"),
+        (["home", "--origin", "Ledger.example.org"], "want a host in lower case"),
         (["home", "--origin", "tallystick/one"], "that of a ledger in a vault"),
         (["home", "--origin", ORIGIN, "--port", "65536"], "--port"),
         (["home", "--origin", ORIGIN, "--port", "x"], "--port"),

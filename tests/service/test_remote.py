@@ -8,7 +8,7 @@ import pytest
 from werkzeug.serving import make_server
 
 from ledger.doors.sqlite import open_database
-from ledger.errors import NotFoundError, UnavailableError
+from ledger.errors import ConflictError, NotFoundError, UnavailableError
 from ledger.holder.material import Material
 from ledger.holder.prover import Prover, checkpoint_of
 from ledger.holder.receipts import Receipts
@@ -99,6 +99,16 @@ def test_what_the_service_refuses_is_told(service: Service, wire: Callable[[str]
         wire("tally_00000000_" + "A" * 43).append(entries(1))
     poor = wire(service.new_token(quota=2))
     assert poor.append(entries(2))[0] == (0, 1)
-    with pytest.raises(UnavailableError, match="status 429") as raised:
+    with pytest.raises(UnavailableError, match="refused: quota of 2 entries a day has 0") as raised:
         poor.append(entries(2, 5))
     assert "tried again in" in str(raised.value.hint)
+
+
+def test_a_ledger_that_is_closed_is_told_from_one_that_is_busy(
+    service: Service, wire: Callable[[str], Wire], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = wire(service.token)
+    monkeypatch.setattr(service.hosted.ledger, "_closed", ConflictError("its guard is not there"))
+    with pytest.raises(UnavailableError, match="the ledger is closed") as raised:
+        made.append(entries(1))
+    assert "its operator" in str(raised.value.hint)

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from ledger.operator.access import ACCESS_FILE, Access
+from ledger.operator.hosted import make_hosted as make_home
+from ledger.operator.hosted_settings import HostedSettings
 from service.appending import MAX_BODY_BYTES
 from service.front import BODIES_OF_ONE, BODY_SECONDS
 from tests.hosting import DEADLINE_SECONDS, PROGRAM, ROOT, Hosting, entries, hosting, is_up, until
@@ -96,6 +98,26 @@ def test_a_second_service_of_one_ledger_is_refused(served: Hosting) -> None:
     )
     assert ran.returncode == 3
     assert "another process serves the ledger" in ran.stderr
+    assert is_up(served.url)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "192.0.2.1"])
+def test_where_nobody_could_listen_nothing_is_served(
+    served: Hosting, tmp_path: Path, host: str
+) -> None:
+    """Two ledgers on one port would each answer half of what is asked."""
+    settings = HostedSettings(
+        "two.example.org", str(tmp_path / "second-guard"), development=True, port=served.port
+    )
+    make_home(tmp_path / "second", settings)
+    line = [*PROGRAM, "ledger", "serve", "--ledger", os.fspath(tmp_path / "second")]
+    environment = {**os.environ, "TALLY_LEDGER_HOST": host}
+    ran = subprocess.run(
+        line, cwd=ROOT, capture_output=True, text=True, check=False, env=environment
+    )
+    assert ran.returncode == 3
+    assert f"cannot listen on {host} port {served.port}" in ran.stderr
+    assert "Traceback" not in ran.stderr
     assert is_up(served.url)
 
 

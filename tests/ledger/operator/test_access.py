@@ -203,11 +203,11 @@ def test_unknown_scope_is_refused(access: Access, scopes: tuple[str, ...]) -> No
         access.new("lab", scopes)
 
 
-@pytest.mark.parametrize("limit", [0, -1])
-def test_limit_below_one_is_refused(access: Access, limit: int) -> None:
-    with pytest.raises(MalformedError, match=f"quota is {limit}, want 1 or more"):
+@pytest.mark.parametrize("limit", [0, -1, 10**9 + 1, 10**25])
+def test_limit_that_cannot_be_is_refused(access: Access, limit: int) -> None:
+    with pytest.raises(MalformedError, match=f"quota is {limit}, want 1 to 1000000000"):
         access.new("lab", quota=limit)
-    with pytest.raises(MalformedError, match=f"rate is {limit}, want 1 or more"):
+    with pytest.raises(MalformedError, match=f"rate is {limit}, want 1 to 1000000000"):
         access.new("lab", rate=limit)
 
 

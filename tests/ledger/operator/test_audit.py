@@ -517,7 +517,7 @@ def test_a_guard_that_is_gone_leaves_its_comparisons_unchecked(log: Log, tmp_pat
         Guard(tmp_path / "none.db", create=False)
     found = log.audit(guarded=False)
     assert not found.first
-    assert found.unchecked == ("guard: it is gone, and nothing could be compared with it",)
+    assert found.unchecked == ("guard: nothing could be compared with it",)
     log.guard_path = tmp_path / "new.db"
     Guard(log.guard_path).close()
     assert log.audit() == found

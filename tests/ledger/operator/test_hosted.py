@@ -239,9 +239,21 @@ def filled(home: Path) -> Path:
 
 
 def test_ledger_whose_guard_is_lost_is_closed_and_can_be_read(filled: Path) -> None:
-    lose(guard_of(filled))
+    guard = guard_of(filled)
+    guard.rename(guard.with_name("unmounted"))
     for _ in range(2):  # whatever the first opening left behind
-        check_closed_but_readable(filled, "the guard")
+        check_closed_but_readable(filled, "its guard is not there")
+        assert not guard.exists()
+    guard.with_name("unmounted").rename(guard)
+    with opened(filled) as hosted:
+        assert hosted.ledger.append(entries(2, 3)) == (3, 4)
+
+
+def test_home_that_cannot_be_locked_is_not_said_to_be_served(filled: Path) -> None:
+    (filled / SERVING).unlink(missing_ok=True)
+    (filled / SERVING).mkdir()
+    with pytest.raises(UnavailableError, match="cannot take a turn"):
+        opened(filled)
 
 
 def test_store_behind_its_guard_is_closed_and_can_be_read(filled: Path) -> None:

@@ -1,3 +1,5 @@
+import statistics
+
 import pytest
 
 from ledger.operator import repeats
@@ -56,8 +58,12 @@ def test_entries_of_another_length_or_too_many_are_refused(monkeypatch: pytest.M
 def test_whoever_chooses_entries_cannot_have_them_all_begin_at_one_slot() -> None:
     """Alike in the low bits, or in steps: no long run of slots in use, which a look would walk."""
     for step in (1, 1 << 20, 1 << 40, 1 << 50):
-        table = Repeats()
         chosen = [(step * number % (1 << 64)).to_bytes(8, "big") * 8 for number in range(1, 8193)]
-        assert table.sift(chosen) == []
-        runs = "".join("x" if slot else " " for slot in table._slots).split()
-        assert max(map(len, runs)) < 200
+        # One table in a thousand draws an unlucky multiplier; nobody can choose for most of them.
+        assert statistics.median(longest_run(chosen) for _ in range(5)) < 200
+
+
+def longest_run(entries: list[bytes]) -> int:
+    table = Repeats()
+    assert table.sift(entries) == []
+    return max(map(len, "".join("x" if slot else " " for slot in table._slots).split()))
