@@ -17,7 +17,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
+from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 from granian.rsgi import ProtocolClosed  # type: ignore[attr-defined] # it is meant to be
 from werkzeug.exceptions import (
@@ -32,9 +33,6 @@ from werkzeug.http import parse_options_header
 from ledger.operator.access import LimitError
 from ledger.operator.batcher import Committed
 from service.appending import APPEND_PATH, MAX_BODY_BYTES, Appending, Taken
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
 TAKEN = "tallystick.taken"
 STARTED = "tallystick.started"
@@ -88,7 +86,7 @@ class Front:
     Of one event loop.
     """
 
-    def __init__(self, application: "WSGIApplication", appending: Appending) -> None:
+    def __init__(self, application: WSGIApplication, appending: Appending) -> None:
         self._application = application
         self._appending = appending
         self._threads = ThreadPoolExecutor(THREADS, "answer")
@@ -111,7 +109,7 @@ class Front:
             answer = await loop.run_in_executor(self._threads, _answer, self._application, environ)
         exchange.response_bytes(*answer)
 
-    async def _take(self, environ: "WSGIEnvironment", exchange: Exchange) -> Taken | Exception:
+    async def _take(self, environ: WSGIEnvironment, exchange: Exchange) -> Taken | Exception:
         try:
             grant = self._appending.begin(environ.get("HTTP_AUTHORIZATION", ""))
             body = await self._read(grant.id, environ, exchange)
@@ -165,7 +163,7 @@ class Front:
                 waiter.set_result(None)
 
 
-def _answer(application: "WSGIApplication", environ: "WSGIEnvironment") -> Answer:
+def _answer(application: WSGIApplication, environ: WSGIEnvironment) -> Answer:
     begun: list[tuple[int, Headers]] = []
     written: list[bytes] = []
 
@@ -184,7 +182,7 @@ def _answer(application: "WSGIApplication", environ: "WSGIEnvironment") -> Answe
     return (*begun[0], b"".join(written))
 
 
-def _environ(scope: Scope) -> "WSGIEnvironment":
+def _environ(scope: Scope) -> WSGIEnvironment:
     host, _, port = scope.server.rpartition(":")
     environ: WSGIEnvironment = {
         "REQUEST_METHOD": scope.method,
