@@ -1,6 +1,6 @@
 """``tally ledger backup`` and ``restore``: the ledger by itself, under the rule of the guard."""
 
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import click
@@ -25,7 +25,7 @@ from ledger.operator.access import ACCESS_FILE
 from ledger.operator.backup import STORE, back_up
 from ledger.operator.backup import restore as restore_store
 from ledger.operator.diary import DIARY_FILE
-from ledger.operator.hosted import HostedLedger, hosted_keys, read_settings
+from ledger.operator.hosted import HostedLedger, hold, hosted_keys, read_settings
 from ledger.tlog.note import NoteKey
 
 BESIDE = (ACCESS_FILE, DIARY_FILE)
@@ -65,7 +65,10 @@ def restore(directory: str, home: str | None, vault: str | None, as_json: bool) 
     """
     folder, keys = _place(home, vault)
     beside = () if home is None else BESIDE
-    lost = restore_store(Path(directory), folder / STORE, keys, beside)
+    with ExitStack() as stack:
+        if home is not None:
+            hold(folder, stack)
+        lost = restore_store(Path(directory), folder / STORE, keys, beside)
     reason = _closed(home, vault)
     closed = None if reason is None else str(reason)
     if as_json:

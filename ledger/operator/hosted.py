@@ -61,6 +61,21 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
+def hold(home: Path, stack: ExitStack) -> None:
+    """Keep others from opening the ledger in ``home`` until ``stack`` is closed.
+
+    UnavailableError if another process has it open, for it serves it.
+    """
+    try:
+        stack.enter_context(turn(home / SERVING, 0))
+    except UnavailableError as error:
+        if not is_busy(error.__cause__):
+            raise
+        raise UnavailableError(
+            f"another process serves the ledger in {home}", hint="stop it first"
+        ) from error
+
+
 def make_hosted(home: Path, settings: HostedSettings, clock: Clock = system_clock) -> None:
     """Make a hosted ledger in ``home``: its keys, its guard, and with the last write its settings.
 
@@ -152,7 +167,7 @@ class HostedLedger:
         self._signed_at = time.monotonic()
         self._started = False
         with ExitStack() as stack:
-            self._hold(stack)
+            hold(home, stack)
             self.store = TimedStore(home / STORE_FILE, committed, create=create)
             stack.callback(self.store.close)
             guard = self._find_guard(stack, create=create)
@@ -162,16 +177,6 @@ class HostedLedger:
             stack.callback(self.diary.close)
             self.ledger = self._open(guard, stack)
             self._stack = stack.pop_all()
-
-    def _hold(self, stack: ExitStack) -> None:
-        try:
-            stack.enter_context(turn(self.home / SERVING, 0))
-        except UnavailableError as error:
-            if not is_busy(error.__cause__):
-                raise
-            raise UnavailableError(
-                f"another process serves the ledger in {self.home}", hint="stop it first"
-            ) from error
 
     def _find_guard(self, stack: ExitStack, *, create: bool) -> Guard | None:
         """The guard, if it is where the settings say; a new one only for a ledger that is made."""

@@ -48,6 +48,18 @@ def test_a_store_that_its_guard_has_not_passed_goes_on(bare: Tally, home: Path) 
     assert bare.json("ledger", "audit", "--ledger", home)["faults"] == []
 
 
+def test_nothing_is_restored_under_a_service_that_runs(bare: Tally, home: Path) -> None:
+    place = home.parent / "backup"
+    bare.json("ledger", "backup", place, "--ledger", home)
+    with HostedLedger(home, read_settings(home, {})):
+        for path in home.glob("store.sqlite*"):
+            path.rename(home.parent / path.name)
+        ran = bare("ledger", "restore", place, "--ledger", home)
+    assert ran.code == 3
+    assert "another process serves the ledger" in ran.err
+    assert not (home / "store.sqlite").exists()
+
+
 def test_a_store_that_its_guard_has_passed_is_closed(bare: Tally, home: Path) -> None:
     place = home.parent / "backup"
     bare.json("ledger", "backup", place, "--ledger", home)
