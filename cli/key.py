@@ -127,7 +127,7 @@ def export(
     """
     if private != (output is not None):
         raise click.UsageError("--private and -o FILE go together")
-    refuse_existing(output, force=False)
+    refuse_existing(output, force=None)
     opened = _open(vault)
     one = opened.keys.person() if thumbprint is None else opened.keys.find(thumbprint)
     if output is not None:

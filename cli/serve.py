@@ -10,8 +10,14 @@ import click
 from cli.compose import now, state_folder
 from cli.output import EXIT_DONE, hint, json_option, print_json, result, talk
 from cli.token import home_option
+from cli.tsas import DEVELOPMENT_TRUST, write_development_trust
 from ledger.doors.tsa_setting import THIS_MACHINE
-from ledger.operator.hosted import hosted_keys, make_hosted, read_settings
+from ledger.operator.hosted import (
+    hosted_development_tsas,
+    hosted_keys,
+    make_hosted,
+    read_settings,
+)
 from ledger.operator.hosted_settings import SETTINGS_FILE, HostedSettings
 from ledger.tlog.note import format_vkey
 
@@ -35,14 +41,20 @@ def init(
         # Its TSAs are in the house, and nobody who tries it out waits for them.
         settings = replace(settings, stamp_interval_seconds=0)
     make_hosted(home, settings, now)
+    trust = home / DEVELOPMENT_TRUST if development else None
+    if development:
+        write_development_trust(home, hosted_development_tsas(home, now))
     vkeys = [format_vkey(key) for key in hosted_keys(home, origin).public_keys()]
     if as_json:
-        print_json({"ledger": origin, "home": str(home), "guard": str(place), "vkeys": vkeys})
+        value = {"ledger": origin, "home": str(home), "guard": str(place), "vkeys": vkeys}
+        print_json(value | {"trust": None if trust is None else str(trust)})
         return EXIT_DONE
     result(f"ledger   {origin} in {home}")
     result(f"guard    {place}")
     for vkey in vkeys:
         result(f"vkey     {vkey}")
+    if trust is not None:
+        result(f"trust    {trust}   (development TSAs: prove nothing)")
     talk(f"its settings are in {home / SETTINGS_FILE}; the guard goes into no backup")
     hint(
         f"tally ledger token new NAME --ledger {directory}; tally ledger serve --ledger {directory}"

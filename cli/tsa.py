@@ -66,7 +66,10 @@ def list_(vault: str | None, as_json: bool) -> int:
         return EXIT_DONE
     for state in states:
         result(f"{state.name:14} {state.url or '-'}  {state.words(moment)}")
-    result(f"wanted         {config.wanted} of {len(states)}")
+    if config.ledger is None:
+        result(f"wanted         {config.wanted} of {len(states)}")
+    else:
+        talk(f"the ledger at {config.ledger.url} asks TSAs of its own")
     for words in notes(config):
         result(words)
     return EXIT_DONE

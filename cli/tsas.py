@@ -49,8 +49,11 @@ def development_trust(tsa: DevelopmentTsa) -> list[str]:
 
 
 def write_development_trust(folder: Path, tsas: Sequence[DevelopmentTsa]) -> None:
-    """The trust file for a vault's own development TSAs, and their roots as PEM for openssl."""
-    lines = ["# Accepts this vault's development TSAs. It proves nothing: they are your own.", ""]
+    """The trust file for a ledger's own development TSAs, and their roots as PEM for openssl."""
+    lines = [
+        "# Accepts development TSAs. They prove nothing: their keys are the ledger's own.",
+        "",
+    ]
     for tsa in tsas:
         _, pem = format_certificate(tsa.root)
         write_durably(folder / f"{tsa.name}-root.pem", pem, mode=0o644, overwrite=True)

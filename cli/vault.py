@@ -170,7 +170,8 @@ def _split_tsa(text: str) -> tuple[str, str]:
 def status(path: str | None, vault: str | None, as_json: bool) -> int:
     """What is queued and pending; with PATH, what changed there since it was anchored.
 
-    Exit 3 while something is queued, pending or changed, or missing in the vault.
+    Exit 3 while something is queued, pending or changed, or missing in the vault, and where the
+    ledger is closed.
     """
     tally = open_to_read(vault_folder(vault))
     queued = tally.vault.records.queued_numbers()
@@ -222,7 +223,7 @@ def status(path: str | None, vault: str | None, as_json: bool) -> int:
     if (queued or waiting or captures) and tally.closed is None:
         hint("tally sync")
     changed = any(names for state, names in changes.items() if state != "anchored")
-    undone = queued or waiting or captures or changed or alarms
+    undone = queued or waiting or captures or changed or alarms or tally.closed is not None
     return EXIT_INCOMPLETE if undone else EXIT_DONE
 
 

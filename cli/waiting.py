@@ -16,6 +16,12 @@ from ledger.operator.tsa import Credentials
 NO_DOMESTIC = "no domestic TSA: `tally tsa add unitrust https://tsa.cn/tsa --username …`"
 """What profile ``cn`` has to say of itself without an account."""
 
+USUALLY_WANTED = 2
+ONE_TSA = (
+    "one TSA is waited for, and whoever verifies usually wants 2: `tally tsa add`,"
+    " then wanted = 2 in tallystick.toml"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class TsaState:
@@ -84,7 +90,10 @@ def tsa_states(config: Config, attempts: Attempts | None) -> list[TsaState]:
 
 def notes(config: Config) -> list[str]:
     """What the settings lack, a line each."""
-    return [NO_DOMESTIC] if config.lacks_domestic_tsa and not config.development else []
+    if config.development or config.ledger is not None:
+        return []
+    lacks = [NO_DOMESTIC] if config.lacks_domestic_tsa else []
+    return lacks if config.wanted >= USUALLY_WANTED else [*lacks, ONE_TSA]
 
 
 def _second(moment: datetime) -> str:

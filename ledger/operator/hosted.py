@@ -113,6 +113,12 @@ def read_settings(home: Path, environment: Mapping[str, str] = os.environ) -> Ho
     return parse_settings(content, environment)
 
 
+def hosted_development_tsas(home: Path, clock: Clock) -> list[DevelopmentTsa]:
+    """The development TSAs of the ledger in ``home``; NotFoundError, MalformedError."""
+    contents = [read_limited(home / f"{name}.pem", MAX_TSA_BYTES) for name in DEVELOPMENT_TSAS]
+    return [DevelopmentTsa.from_pem(content, clock) for content in contents]
+
+
 def hosted_keys(home: Path, origin: str) -> LedgerKeys:
     """What the ledger in ``home`` signs with; others must not be able to read it."""
     check_private(home / KEYS_FILE)
@@ -218,12 +224,7 @@ class HostedLedger:
     def _tsas(self) -> tuple[list[Tsa], tuple[bytes, ...]]:
         if not self.settings.development:
             return [http_tsa(tsa) for tsa in self.settings.tsas], ()
-        made = [
-            DevelopmentTsa.from_pem(
-                read_limited(self.home / f"{name}.pem", MAX_TSA_BYTES), self.clock
-            )
-            for name in DEVELOPMENT_TSAS
-        ]
+        made = hosted_development_tsas(self.home, self.clock)
         return list(made), tuple(tsa.root for tsa in made)
 
     @property

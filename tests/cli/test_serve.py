@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from ledger.operator.hosted import HostedLedger, hosted_keys, read_settings
+from ledger.proof.trust import parse_trust
 from ledger.tlog.note import format_vkey, parse_vkey
 from tests.cli.conftest import Tally
 from tests.hosting import ORIGIN
@@ -40,6 +41,15 @@ def test_init_says_where_all_is_and_what_comes_next(bare: Tally) -> None:
     settings = read_settings(bare.work / "home", {})
     assert (settings.development, settings.stamp_interval_seconds) == (False, 300)
     assert len(settings.tsas) == 3
+
+
+def test_a_development_ledger_has_the_trust_file_that_accepts_it(bare: Tally) -> None:
+    made = init(bare, "home", "--origin", ORIGIN, "--development")
+    trust = Path(made["trust"])
+    assert trust.parent == bare.work / "home"
+    accepted = parse_trust(trust.read_bytes())
+    assert [one.development for one in accepted.tsas] == [True, True]
+    assert init(bare, "real", "--origin", f"{ORIGIN}/real")["trust"] is None
 
 
 def test_guard_lies_in_the_state_folder_or_where_it_is_said(bare: Tally) -> None:

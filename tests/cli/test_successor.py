@@ -42,7 +42,7 @@ def test_ledger_that_can_go_on_is_not_succeeded(tally: Tally) -> None:
 def test_successor_names_what_it_follows_and_the_notebooks_go_on(lost: Tally, folder: Path) -> None:
     refused = lost("anchor", folder / "sub")
     assert (refused.code, "tally vault successor" in refused.err) == (3, True)
-    old = lost.json("status")
+    old = lost.json("status", code=3)
     done = lost.json("vault", "successor")
     assert (done["closed"], done["size"], done["sent"]) == (old["ledger"], 5, 2)
     assert done["ledger"] == lost.json("status")["ledger"] != old["ledger"]

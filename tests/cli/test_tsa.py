@@ -52,6 +52,14 @@ def settings(tally: Tally) -> bytes:
     return (tally.vault / "tallystick.toml").read_bytes()
 
 
+def test_one_tsa_is_too_few_for_most_and_that_is_said(
+    bare: Tally, serve: Callable[[str], DevelopmentServer]
+) -> None:
+    init(bare, serve("one"))
+    assert "whoever verifies usually wants 2" in bare("tsa", "list").out
+    assert len(bare.json("status")["notes"]) == 1
+
+
 def test_tsas_over_http_stamp_a_vault_and_list_says_when(
     bare: Tally, serve: Callable[[str], DevelopmentServer]
 ) -> None:
