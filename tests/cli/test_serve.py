@@ -49,7 +49,8 @@ def test_a_development_ledger_has_the_trust_file_that_accepts_it(bare: Tally) ->
     assert trust.parent == bare.work / "home"
     accepted = parse_trust(trust.read_bytes())
     assert [one.development for one in accepted.tsas] == [True, True]
-    assert init(bare, "real", "--origin", f"{ORIGIN}/real")["trust"] is None
+    real = bare.json("ledger", "init", "real", "--origin", f"{ORIGIN}/real")
+    assert real["trust"] is None
 
 
 def test_guard_lies_in_the_state_folder_or_where_it_is_said(bare: Tally) -> None:
