@@ -1,7 +1,7 @@
 """``tally anchor`` and ``tally sync``: carriers into records, records into the ledger."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,12 @@ from ledger.doors.carrier import FileCarrier, read_carrier
 from ledger.doors.client import StampReport
 from ledger.errors import LedgerError
 from ledger.holder.anchoring import Anchored, Queued
-from ledger.holder.said import DIGEST_PREFIX, Unread, Wish, parse_unread
+from ledger.holder.captures import Capture
+from ledger.holder.records import StoredRecord
+from ledger.holder.said import DIGEST_PREFIX, Unread, Wish, parse_unread, unsaid
+from ledger.proof.verdict import safe
+from ledger.record.record import Record, parse_record
+from ledger.record.strict_json import JsonValue
 
 DEFAULT_NOTEBOOK = "notebook"
 
@@ -62,7 +67,8 @@ def anchor(
 
     One that cannot be read does not keep the others from being anchored. Exit 3 if a stamp is
     still pending: the record is safe, `tally sync` asks again. While the keys are locked, PATH is
-    captured, and signed by the next `tally anchor` or `tally sync` that can; exit 3.
+    captured, and signed by the next `tally anchor` or `tally sync` that can; exit 3. What is
+    unchanged makes no new record: exit 3 if a title or another claim was given that is not in it.
     """
     given = _given(paths, digests, name, size)
     tally = open_tally(vault_folder(vault), writing=True)
@@ -78,7 +84,7 @@ def anchor(
         raise failed[0][1]
     sends = bool(done) and not locked
     report, problem = _send(tally, no_wait) if sends else (None, None)
-    rows = [_row(tally, one, wish.notebook) for one in done]
+    rows = [_row(tally, one, wish) for one in done]
     if as_json:
         errors = [{**error_json(e, str(e), e.hint), "path": path} for path, e in failed]
         pending = [f"{problem}"] if problem else pending_words(report)
@@ -87,7 +93,7 @@ def anchor(
         for row, one in zip(rows, done, strict=True):
             _tell(row, one.became)
         _tell_stamp(report, no_wait and sends and problem is None)
-    codes = [fail(error, f"{path}: {error}", error.hint, as_json=False) for path, error in failed]
+    codes = [_fail(path, error) for path, error in failed]
     if problem is not None:
         codes.append(fail(problem, str(problem), problem.hint, as_json=False))
         hint("the records are safe in the vault; `tally sync` sends what is queued")
@@ -95,6 +101,8 @@ def anchor(
         codes.append(EXIT_INCOMPLETE)
     if any(row["captured"] for row in rows):
         codes.append(_tell_locked())
+    if any(row["not_recorded"] for row in rows):
+        codes.append(EXIT_INCOMPLETE)
     return max(codes, default=EXIT_DONE)
 
 
@@ -112,12 +120,17 @@ def _record(
         try:
             if unread is not None:
                 act = tally.anchorer.queue if locked else tally.anchorer.anchor_unread
-                done.append(_Done(path, act(unread, wish), 0, unread.size or 0, 0))
+                done.append(_Done(path, act(unread, wish), 0, unread.size or 0, 0, unread.claims))
             else:
                 done.append(_anchor(tally, path, wish, skip_unreadable, locked))
         except LedgerError as error:
             failed.append((path, error))
     return done, failed
+
+
+def _fail(path: str, error: LedgerError) -> int:
+    text = str(error)
+    return fail(error, text if path in text else f"{path}: {text}", error.hint, as_json=False)
 
 
 def _given(
@@ -134,13 +147,17 @@ def _given(
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """What is told of an anchored carrier; the list of its files is not held longer than needed."""
+    """What is told of an anchored carrier; the list of its files is not held longer than needed.
+
+    ``said``: claims that were given of a carrier which is not read.
+    """
 
     path: str
     became: Anchored | Queued
     files: int
     size: int
     skipped: int
+    said: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
 def _anchor(tally: Tally, path: str, wish: Wish, skip_unreadable: bool, locked: bool) -> _Done:
@@ -187,8 +204,8 @@ def _tell_locked() -> int:
     return EXIT_INCOMPLETE
 
 
-def _row(tally: Tally, one: _Done, notebook: str) -> dict[str, Any]:  # Any: a JSON document
-    records, record = tally.vault.records, None
+def _row(tally: Tally, one: _Done, wish: Wish) -> dict[str, Any]:  # Any: a JSON document
+    records, record, notebook = tally.vault.records, None, wish.notebook
     if isinstance(one.became, Anchored):
         record = records.find(one.became.record.entry.hex())
     elif one.became.capture is None:
@@ -208,7 +225,19 @@ def _row(tally: Tally, one: _Done, notebook: str) -> dict[str, Any]:  # Any: a J
         "skipped": one.skipped,
         "kept": one.became.kept,
         "not_kept": [name for name, _ in one.became.not_kept],
+        "not_recorded": _not_recorded(one, record, wish),
     }
+
+
+def _not_recorded(one: _Done, record: StoredRecord | None, wish: Wish) -> list[str]:
+    """Names of what was said of an unchanged carrier and does not stand in its record."""
+    held: Record | Capture | None = None if record is None else parse_record(record.sdjwt)
+    held = one.became.capture if isinstance(one.became, Queued) and held is None else held
+    if one.became.new or held is None:
+        return []
+    names = [name for name, value in one.said.items() if held.carrier.get(name) != value]
+    parts = ["parts"] if wish.parts and "parts" not in held.carrier else []
+    return [*unsaid(wish, held.claims), *names, *parts]
 
 
 def _tell(row: dict[str, Any], became: Anchored | Queued) -> None:  # Any: a JSON document
@@ -223,10 +252,14 @@ def _tell(row: dict[str, Any], became: Anchored | Queued) -> None:  # Any: a JSO
     place = f"record {row['record']} ({row['notebook']}/{row['seq']}), {stands}"
     if row["captured"]:
         place = f"waits for the key ({row['notebook']})"
-    name = Path(row["path"]).name or row["path"]
+    # A line break in a name is shown, not made.
+    name = safe(Path(row["path"]).name or row["path"])
     result(f"{state}  {name}  {size}  {place}")
     if row["skipped"]:
         talk(f"{row['skipped']} could not be read and are recorded as skipped")
+    if row["not_recorded"]:
+        talk(f"{name} is unchanged: {', '.join(row['not_recorded'])} not recorded")
+        hint("--again makes a record that says so")
     for name, size_bytes in became.not_kept:
         talk(f"no copy kept of {name} ({format_size(size_bytes)}): above keep_limit")
         hint("--keep keeps it, --no-keep is silent")

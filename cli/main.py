@@ -86,6 +86,9 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command line; its exit code. Errors are told on stderr, or as JSON on stdout."""
     as_json = "--json" in arguments
     try:
+        if "" in arguments:
+            # As a path it would be the present folder: never what is meant by a variable not set.
+            raise UsageError("an argument is empty", "is a variable not set? this folder is `.`")
         with tally.make_context("tally", list(arguments)) as context:
             code = tally.invoke(context)
     except click.exceptions.Exit as error:

@@ -49,6 +49,29 @@ class Wish:
         }
 
 
+def unsaid(wish: Wish, claims: Mapping[str, JsonValue]) -> tuple[str, ...]:
+    """Names of what ``wish`` says beyond its defaults and a record of these ``claims`` does not.
+
+    >>> unsaid(Wish("n", title="new", stage="final"), {"title": "old", "stage": "final"})
+    ('title',)
+    """
+    default = Wish(wish.notebook).said
+    return tuple(
+        name
+        for name, value in wish.said.items()
+        if default.get(name) != value and not _says(claims.get(name), value)
+    )
+
+
+def _says(held: JsonValue, value: JsonValue) -> bool:
+    """Whether ``held`` is ``value``, or an object or list with all its members."""
+    if isinstance(held, dict) and isinstance(value, dict):
+        return value.items() <= held.items()
+    if isinstance(held, list) and isinstance(value, list):
+        return all(one in held for one in value)
+    return held == value
+
+
 def check_wish(wish: Wish) -> None:
     """MalformedError if no record can hold what ``wish`` says, or it is not a person's to say."""
     for name, value in wish.said.items():

@@ -241,7 +241,7 @@ def test_a_digest_is_anchored_without_its_file_and_matches_it_later(tally: Tally
         (["--digest", DIGEST, "--digest", "b" * 64, "--name", "x"], "are of one digest"),
         (["file", "--size", "3"], "are of one digest"),
         (["--digest", DIGEST, "--size", "-1"], "--size"),
-        (["--digest", DIGEST, "--name", ""], "carrier.name"),
+        (["--digest", DIGEST, "--name="], "carrier.name"),
         ([], "nothing to anchor"),
         (["--kind", "carrier"], "nothing to anchor"),
     ],

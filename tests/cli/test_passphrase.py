@@ -72,6 +72,8 @@ def test_locked_keys_queue_what_is_anchored_and_sign_it_in_order_later(
         assert "tally: queued: the keys are locked" in ran.err
     again = sealed.json("anchor", "a.txt", code=3)["anchored"][0]
     assert (again["new"], again["captured"], again["record"]) == (False, True, None)
+    titled = sealed.json("anchor", "a.txt", "--title", "T", code=3)["anchored"][0]
+    assert (titled["new"], titled["not_recorded"]) == (False, ["title"])
     status = sealed.json("status", code=3)
     times = [one["captured"] for one in status["waiting_for_key"]]
     assert [one["path"] for one in status["waiting_for_key"]] == [str(file)] * 2

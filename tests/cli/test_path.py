@@ -104,10 +104,39 @@ def test_anchoring_is_idempotent_and_revisions_are_records(tally: Tally, folder:
     assert tally.json("status")["entries"] == 5
 
 
+def test_what_is_said_of_an_unchanged_carrier_is_not_dropped_in_silence(
+    tally: Tally, folder: Path
+) -> None:
+    told(tally, "anchor", folder, "--title", "配方", "--environment", "user")
+    # The same again is done already.
+    told(tally, "anchor", folder, "--title", "配方", "--environment", "user")
+    ran = tally("anchor", folder, "--title", "new", "--stage", "final")
+    assert ran.code == 3
+    assert ran.out.startswith("unchanged  资料")
+    assert "资料 is unchanged: stage, title not recorded" in ran.err
+    assert "hint: --again makes a record that says so" in ran.err
+    row = tally.json("anchor", folder, "--title", "new", code=3)["anchored"][0]
+    assert (row["record"], row["not_recorded"]) == (1, ["title"])
+    row = tally.json("anchor", folder, "--title", "new", "--again")["anchored"][0]
+    assert (row["record"], row["not_recorded"]) == (2, [])
+    told(tally, "anchor", folder / "a.txt", "--no-parts")
+    assert "parts not recorded" in tally("anchor", folder / "a.txt", "--parts").err
+    digest = "sha256:" + "ab" * 32
+    told(tally, "anchor", digest, "--name", "a.bin")
+    told(tally, "anchor", digest, "--name", "a.bin")
+    assert "name not recorded" in tally("anchor", digest, "--name", "b.bin").err
+
+
+def test_name_with_a_line_break_is_told_on_one_line(tally: Tally) -> None:
+    Path("new\nline").write_bytes(b"x")
+    [line] = [one for one in told(tally, "anchor", "new\nline").splitlines() if "anchored" in one]
+    assert "new\\u{a}line" in line
+
+
 def test_one_bad_path_does_not_stop_the_others(tally: Tally, folder: Path) -> None:
     ran = tally("anchor", "none", folder, "--no-wait")
     assert (ran.code, ran.out.startswith("anchored   资料")) == (2, True)
-    assert "tally: none: no such file or folder: none  [TALLY-E003]" in ran.err
+    assert "tally: no such file or folder: none  [TALLY-E003]" in ran.err
     value = tally.json("anchor", folder / "a.txt", "none", code=2)
     assert [row["record"] for row in value["anchored"]] == [2]
     assert [row["code"] for row in value["failed"]] == ["TALLY-E003"]
