@@ -24,7 +24,10 @@ TRUSTED, UNTRUSTED = "../trusted.pem", "../untrusted.pem"
 
 
 def openssl_lines(path: str, token: Token, files: Mapping[str, bytes]) -> list[str]:
-    """The lines that check the stamp at ``path``, which openssl can verify; then with CRLs."""
+    """The lines that check the token at ``path``, which openssl can verify; then with CRLs.
+
+    What a not-before token is over need not be in the bundle: it is held to its own imprint.
+    """
     at_hand = _certificates(files)
     above = _path(token, at_hand)
     root = next((at_hand[der] for der in above if _is_root(der) and der in at_hand), "ROOT.pem")
@@ -39,8 +42,11 @@ def openssl_lines(path: str, token: Token, files: Mapping[str, bytes]) -> list[s
         options = f" -untrusted {UNTRUSTED if lines else between[0]}"
     # The certificate may have expired since: the token is judged at its own time.
     moment = math.ceil(token.gen_time.timestamp())
-    data = f"checkpoints/{path.split('/')[1]}"
-    command = f"  openssl ts -verify -in {path} -data {data} \\"
+    place = place_of(path)
+    over = f"-data checkpoints/{place.fields.get('size')}"
+    if place.kind == "not-before":
+        over = f"-token_in -digest {token.imprint.hex()}"
+    command = f"  openssl ts -verify -in {path} {over} \\"
     lines += [command, f"    -CAfile {root}{options} -attime {moment}"]
     below = [load_certificate(der) for der in above if not _is_root(der)]
     crls = [read_crl(held) for name, held in files.items() if place_of(name).kind == "crl"]

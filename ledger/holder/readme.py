@@ -37,7 +37,7 @@ proofs/*.tlog-proof     from the record's entry to the checkpoint's root (RFC 69
 checkpoints/N           the ledger's signed statement: name, number of entries, root
 consistency/A-B         that checkpoint B only appends to checkpoint A
 stamps/N/*.tsr          RFC 3161 answers over the bytes of checkpoints/N
-stamps/not-before/*     RFC 3161 tokens that a record names: it was made after them
+stamps/not-before/*     RFC 3161 tokens that a record names by their SHA-256: signed after them
 material/*.pem          certificates; which roots to believe is YOUR decision, not this file's
 material/*.crl, *.ocsp  what their issuers said of revocation: lists, and OCSP answers
 carriers/               originals, if any were disclosed
@@ -48,6 +48,14 @@ excerpts/*/A-B          the bytes of pieces A to B of a file, counted from 1
 _STAMPS = """
 The stamps, by hand: believe a root only if its fingerprint is one you already know.
 手工核验时间戳：仅在根证书指纹为您已知者时方可采信。
+"""
+
+
+_BELOW = """
+The tokens that records name in not_before, by hand: such a record was signed after them. What they
+are over need not be here, so the lines take it from the token; its SHA-256 is what is named.
+手工核验记录在 not_before 中指明的时间戳：该记录签署于其后。
+所覆盖的数据未必在此，故摘要取自时间戳本身。
 """
 
 
@@ -65,6 +73,9 @@ def format_readme(files: Mapping[str, bytes], records: Mapping[str, bytes]) -> b
     parts += ["\n".join(["", path, *excerpt_lines(path, files), ""]) for path in excerpts]
     parts.append(_STAMPS)
     parts += [_stamp(path, files) for path in sorted(files) if _kind(path) == "stamp"]
+    below = [path for path in sorted(files) if _kind(path) == "not-before"]
+    parts += [_BELOW] if below else []
+    parts += [_stamp(path, files) for path in below]
     return "".join(parts).encode("utf-8")
 
 

@@ -269,7 +269,10 @@ def test_commands_of_the_readme_verify_every_stamp_and_record(
     readme = (place / "README.txt").read_text("utf-8")
     lines = readme.replace("\\\n", " ").splitlines()
     commands = [line.strip() for line in lines if line.strip().startswith("openssl ts -verify")]
-    assert len(commands) == len(list(place.glob("stamps/*/*.tsr")))
+    assert len(commands) == len(list(place.glob("stamps/*/*.ts[rt]")))
+    named = {path.stem for path in place.glob("stamps/not-before/*")}
+    assert named
+    assert all(f"SHA-256 of the file {digest}" in readme for digest in named)
     for command in commands:
         assert "-attime" in command
         done = subprocess.run(

@@ -201,7 +201,7 @@ def test_what_belongs_to_no_token_of_the_bundle_is_left_out(house: House) -> Non
 
 
 def commands(house: House, place: Path) -> list[str]:
-    """The lines of README.txt, each as one shell command."""
+    """The lines of README.txt about stamps, each as one shell command."""
     plan = house.plan()
     assert {place_of(path).kind for path in plan.bundle.files} >= {"crl", "readme"}
     path = house.folder / "x.zip"
@@ -209,6 +209,7 @@ def commands(house: House, place: Path) -> list[str]:
     shutil.rmtree(place, ignore_errors=True)
     shutil.unpack_archive(path, place)
     text = (place / "README.txt").read_text("utf-8")
+    text = text.split("\nThe tokens that records name")[0]
     lines = re.sub(r"\\\n\s*", "", text).splitlines()
     return [line.strip() for line in lines if line.startswith(("  (cat", "  cat", "  openssl ts"))]
 
