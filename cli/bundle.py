@@ -20,7 +20,7 @@ from cli.output import (
 )
 from ledger.doors.files import write_bundle
 from ledger.errors import UnavailableError
-from ledger.holder.bundling import Bundler, Choice, Plan
+from ledger.holder.bundling import BYTES, FILE, PIECES, Bundler, Choice, Plan
 from ledger.holder.excerpts import parse_pieces
 from ledger.holder.records import StoredRecord, name_of
 
@@ -83,7 +83,7 @@ def bundle(
         ledger = tally.ledger_of(chosen[0]) if chosen else tally.ledger
         plan = Bundler(tally.vault, ledger, Path(work)).plan(chosen, choice, only=only)
         if not as_json:
-            _tell(plan)
+            _tell(plan, with_carriers=with_carriers)
         if output is not None and not dry_run:
             write_bundle(Path(output), plan.bundle, plan.sources, force=force)
     if as_json:
@@ -134,17 +134,20 @@ def _name(number: int) -> int | str:
     return number if number > 0 else name_of(number)
 
 
-def _tell(plan: Plan) -> None:
+def _tell(plan: Plan, *, with_carriers: bool) -> None:
     result("this will be seen:")
     for shown in plan.shown:
         value = shown.value if len(shown.value) <= 100 else shown.value[:99] + "…"
         result(f"  record {name_of(shown.record)}  {shown.what:18} {value}")
     for number in plan.withheld:
-        result(f"  record {number}  withheld but for its place in the chain")
+        result(f"  record {number}  withheld but for its place in the chain, and its key")
     result("everything else stays sealed")
-    if not any(shown.what.startswith("carrier") for shown in plan.shown):
-        talk("no carrier is disclosed: the bundle proves records, and no file can be held to it")
-        hint("--disclose carrier, or --file PATH for one file of a folder")
+    seen = {shown.what for shown in plan.shown}
+    if seen.isdisjoint({"carrier.sha256", "carrier.sm3", FILE, PIECES}):
+        talk("no file is disclosed: the bundle proves records, and no file can be held to it")
+        hint("--disclose carrier for a record of one file, --file PATH for one file of a folder")
+    if with_carriers and BYTES not in seen:
+        talk("--with-carriers put nothing in: there are no bytes of what is disclosed")
     for old, new in plan.unlinked:
         talk(f"that tree {old} grew into {new} is not shown: the ledger cannot be read")
     for number in plan.unstamped:

@@ -72,7 +72,11 @@ def read_carriers(paths: Sequence[Path], bundle: Bundle) -> dict[str, Digest]:
             name = path.name if path.name not in found else os.fspath(path)
             found[name] = _digest(path, sm3)
             continue
-        names = [name for name in _disclosed_names(bundle) if (path / name).is_file()]
+        disclosed = _disclosed_names(bundle)
+        names = [name for name in disclosed if (path / name).is_file()]
+        if not disclosed:
+            hint = "want one made with `tally bundle --file PATH`, or give one file"
+            raise NotFoundError(f"this bundle discloses no file of a folder: {path}", hint=hint)
         if not names:
             hint = "give the folder that was anchored, or one file"
             raise NotFoundError(f"{path} has no file that this bundle discloses", hint=hint)

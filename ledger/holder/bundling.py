@@ -8,6 +8,7 @@ import hashlib
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -46,6 +47,11 @@ ALWAYS = ("link", "not_before")
 
 GROUPS = {"carrier": ("carrier.sha256", "carrier.sm3", "carrier.size", "carrier.manifest")}
 """Names that stand for several claims. The carrier's name and times stay withheld."""
+
+KEY, FILE, PIECES, BYTES = "signing key", "carrier file", "carrier pieces", "carrier bytes"
+"""What ``Shown`` names besides claims: the key, a folder's file, pieces of one, and contents."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,16 +175,16 @@ class Bundler:
     def _check_files(self, chosen: Sequence[StoredRecord], choice: Choice) -> None:
         """NotFoundError for a file that no chosen record's folder has."""
         missing = set(choice.files)
+        there: set[str] = set()
         for record in chosen:
             if missing and record.manifest is not None:
                 lines = self._vault.manifests.read(record.manifest)
-                missing -= {parse_line(line).path for line in lines}
+                there |= {parse_line(line).path for line in lines}
+                missing -= there
         if missing:
             numbers = ", ".join(str(record.number) for record in chosen)
-            raise NotFoundError(
-                f"record {numbers} has no file {min(missing)!r}",
-                hint="files are named relative to the folder anchored; `tally show` lists them",
-            )
+            text = f"record {numbers} has no file {min(missing)!r}"
+            raise NotFoundError(text, hint=_hint_at(min(missing), chosen, there))
 
     def _open(self, record: StoredRecord, choice: Choice, plan: Plan) -> None:
         """Write a chosen record with what the choice opens, and list it."""
@@ -196,10 +202,10 @@ class Bundler:
         opened = self._write_record(record, names)
         for name, value in opened.items():
             plan.shown.append(Shown(record.number, name, value))
+        plan.shown.append(Shown(record.number, KEY, parse_record(record.sdjwt).thumbprint))
         for line, entry in files:
-            says = f"skipped: {entry.skipped}" if entry.skipped else f"{entry.size} bytes"
-            text = f"file {line.index + 1}: {entry.path}, {says}, its digest and time"
-            plan.shown.append(Shown(record.number, "carrier.manifest", text))
+            text = f"{line.index + 1}: {_say_entry(entry)}"
+            plan.shown.append(Shown(record.number, FILE, text))
         if files:
             name = record.entry.hex()[:16]
             lines = [line for line, _ in files]
@@ -266,7 +272,7 @@ class Bundler:
             source = self._source(sha256, path)
             self._carriers[f"{base}/{name}"] = Digest(source.stat().st_size, sha256)
             self._sources[f"{base}/{name}"] = source
-            plan.shown.append(Shown(record.number, "carrier bytes", f"{name}, every byte of it"))
+            plan.shown.append(Shown(record.number, BYTES, f"{name}, every byte of it"))
 
     def _add_parts(
         self, record: StoredRecord, parts: ChosenParts, choice: Choice, plan: Plan
@@ -279,14 +285,12 @@ class Bundler:
             place = f"bytes {run[0].offset + 1} to {run[-1].stop}"
             pieces = f"piece {first}" if first == last else f"pieces {first} to {last}"
             text = f"{pieces} of {parts.count} ({parts.scheme}), {place}"
-            plan.shown.append(
-                Shown(record.number, "carrier.parts", f"{text}: size and digest of each")
-            )
+            plan.shown.append(Shown(record.number, PIECES, f"{text}: size and digest of each"))
             if choice.carriers:
                 path = Path(record.path or "")
                 source = self._source(bytes.fromhex(record.content), path)
                 self._files[f"excerpts/{name}/{first}-{last}"] = read_run(source, run)
-                plan.shown.append(Shown(record.number, "carrier bytes", f"{text}: every one"))
+                plan.shown.append(Shown(record.number, BYTES, f"{text}: every one"))
 
     def _source(self, sha256: bytes, path: Path) -> Path:
         """A file with this content: the kept original decrypted, or the one on disk."""
@@ -367,3 +371,27 @@ def _expand(names: Collection[str], have: Collection[str]) -> set[str]:
     if "all" in names:
         return set(have)
     return {one for name in names for one in GROUPS.get(name, (name,))}
+
+
+def _say_entry(entry: FileEntry) -> str:
+    """What a file's line in the manifest shows, in words."""
+    if entry.skipped:
+        return f"{entry.path}, skipped: {entry.skipped}"
+    try:
+        time = (_EPOCH + timedelta(microseconds=entry.mtime)).isoformat()
+    except OverflowError:
+        time = f"{entry.mtime} µs of Unix"
+    return f"{entry.path}, {entry.size} bytes, changed {time}, SHA-256 {entry.sha256.hex()}"
+
+
+def _hint_at(missing: str, chosen: Sequence[StoredRecord], there: Collection[str]) -> str:
+    """What to name instead of ``missing``, which is no file of the ``chosen`` records."""
+    if all(record.manifest is None for record in chosen):
+        return (
+            "it is of no folder: leave out --file; --disclose carrier shows a file anchored alone"
+        )
+    ends = [path for path in there if f"/{missing}".endswith(f"/{path}")]
+    meant = f"it has {max(ends, key=len)!r}: " if ends else ""
+    return (
+        f"{meant}files are named relative to the folder anchored; `tally show --files` lists them"
+    )

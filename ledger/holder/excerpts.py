@@ -59,6 +59,9 @@ def find_parts(manifests: Manifests, record: StoredRecord, wanted: Sequence[rang
     match parse_record(record.sdjwt).carrier.get("parts"):
         case {"scheme": str(scheme), "root": str(root), "count": int(count)}:
             pass
+        case _ if record.manifest is not None:
+            text = f"record {record.number} is of a folder: parts are of one file"
+            raise NotFoundError(text, hint="anchor that file by itself: its record has parts")
         case _:
             hint = "texts and notebooks have them: `tally anchor --again`, with --parts for others"
             raise NotFoundError(f"record {record.number} has no parts", hint=hint)

@@ -470,7 +470,7 @@ BAD: list[tuple[list[str], int, str, str]] = [
     (["verify", "token.tsr", "--data", "."], 2, "E003", "is a folder"),
     (["verify", "token.tsr", "--data", "pipe"], 2, "E002", "not a plain file"),
     (["verify", "token.tsr", "--digest", "xyz"], 2, "E002", "want hex digits"),
-    (["verify", "token.tsr", "--digest", ""], 2, "E002", "want hex digits"),
+    (["verify", "token.tsr", "--digest="], 2, "E002", "want hex digits"),
     (["verify", "token.tsr", "--digest", "00" * 20], 2, "E002", "20 bytes, want 32 (sha256)"),
     (["verify", "token.tsr", "--digest", "sm3:" + "00" * 32], 2, "E002", "the digest is sm3"),
     (["verify", "token.tsr", "--digest", "00", "--data", "x"], 2, "E001", "do not go together"),

@@ -83,7 +83,7 @@ def test_undisclosing_bundle_holds_no_secret_and_is_proven(
     plan = plan_of(house, tmp_path, Choice(), "3")
     assert b"CANARY" not in everything(plan)
     assert plan.withheld == [1, 2]
-    assert [shown.what for shown in plan.shown] == ["link", "not_before"]
+    assert [shown.what for shown in plan.shown] == ["link", "not_before", "signing key"]
     assert judge(write(plan, tmp_path / "x.zip")).outcome is Outcome.PROVEN
 
 
@@ -95,10 +95,14 @@ def test_everything_disclosed_is_listed_before_it_is_written(
     [name] = [path for path in plan.bundle.files if path.startswith("records/")]
     record = parse_record(plan.bundle.files[name])
     opened = {*record.claims, *(f"carrier.{claim}" for claim in record.carrier)}
-    assert {shown.what for shown in plan.shown} == opened | {"carrier bytes"}
+    assert {shown.what for shown in plan.shown} == opened | {
+        "signing key",
+        "carrier file",
+        "carrier bytes",
+    }
     listed = " ".join(shown.value for shown in plan.shown)
     assert "CANARY-title" in listed
-    assert "file 1: CANARY-file.txt, 18 bytes" in listed
+    assert "1: CANARY-file.txt, 18 bytes, changed 20" in listed
 
 
 def test_one_claim_opens_that_claim_alone(house: Holding, folder: Path, tmp_path: Path) -> None:
