@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -188,7 +187,7 @@ def _tell(what: str, step: str, verdict: Verdict, language: Language) -> bool:
     if fault is None or fault.step != step:
         result(said("slipped", language, what=name))
         return False
-    words: Sequence[str] = say(fault, language).split(": ")
-    why = ": ".join(words[-2:])
+    colon = "：" if language == "zh" else ": "
+    why = colon.join(say(fault, language).split(colon)[-2:])
     result(said("caught", language, what=name, step=fault.step, why=why))
     return True

@@ -34,8 +34,8 @@ ORDER: Mapping[str, str] = {
     ),
     "ledger/timestamp": "der request algorithms cms token path material opened examine",
     "ledger/proof": (
-        "verdict bundle disclosed trust roots lint excerpted recorded logged cosigned revocation"
-        " stamps appraise bounds keyed verify"
+        "reasons verdict bundle disclosed trust roots lint excerpted recorded logged cosigned"
+        " revocation stamps appraise bounds keyed verify"
         " token_fields fields mutations rearranged forgeries not_evidence attack"
     ),
     "ledger/doors": (

@@ -14,6 +14,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
+from ledger.proof.reasons import in_chinese
+
 Language = Literal["en", "zh"]
 
 STEPS = (
@@ -180,7 +182,20 @@ def words() -> dict[str, Any]:
 def say(finding: Finding, language: Language = "en") -> str:
     """The sentence for a finding, its blanks filled and made safe to display."""
     template: str = words()["findings"][f"{finding.step}/{finding.code}"][language]
-    return template.format_map({name: safe(str(value)) for name, value in finding.values.items()})
+    return template.format_map(shown_values(finding.values, language))
+
+
+def shown_values(values: Mapping[str, str | int], language: Language) -> dict[str, str]:
+    """``values`` as sentences show them: safe to display, and a ``reason`` in the language."""
+    return {
+        name: safe(say_reason(str(value), language) if name == "reason" else str(value))
+        for name, value in values.items()
+    }
+
+
+def say_reason(reason: str, language: Language) -> str:
+    """A reason, which is in English, in ``language``; one that has no Chinese stays as it is."""
+    return in_chinese(reason) if language == "zh" else reason
 
 
 def meaning(finding: Finding, language: Language = "en") -> tuple[str, str]:

@@ -21,6 +21,7 @@ from ledger.proof.verdict import (
     headline,
     meaning,
     say,
+    say_reason,
     words,
 )
 from ledger.report.style import escaped, format_page
@@ -233,7 +234,9 @@ class _Page:
     def token(self, token: TokenReport) -> str:
         name = escaped(token.tsa) or self.word("unnamed")
         doubt = f'<br><strong class="refuted">{self.word("development")}</strong>'
-        reason = "" if token.reason is None else f"<br>{escaped(token.reason)}"
+        reason = ""
+        if token.reason is not None:
+            reason = f"<br>{escaped(say_reason(token.reason, self.language))}"
         accuracy = f"± {token.accuracy / timedelta(seconds=1):g} s"
         numbers = f"<code>{escaped(token.serial)}</code><br><code>{escaped(token.policy)}</code>"
         return (

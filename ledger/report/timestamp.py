@@ -15,7 +15,15 @@ from typing import Any
 from ledger.errors import MalformedError
 from ledger.proof.appraise import Appraisal
 from ledger.proof.revocation import Captured
-from ledger.proof.verdict import Language, Outcome, format_lower, format_upper, safe
+from ledger.proof.verdict import (
+    Language,
+    Outcome,
+    format_lower,
+    format_upper,
+    safe,
+    say_reason,
+    shown_values,
+)
 from ledger.proof.verdict import words as verdict_words
 from ledger.timestamp.examine import Check
 from ledger.timestamp.material import describe
@@ -62,9 +70,8 @@ def say(check: Check, language: Language = "en") -> str:
     """The sentence for a check's outcome, its blanks filled and made safe to display."""
     table = words()
     known = table["unchecked"] if check.outcome == "unchecked" else table["checks"][check.name]
-    values = {name: safe(str(value)) for name, value in check.values.items()}
     text: str = known[check.code][language]
-    return text.format_map(values)
+    return text.format_map(shown_values(check.values, language))
 
 
 def label(check: Check, language: Language) -> str:
@@ -141,8 +148,13 @@ def format_shown(opened: OpenedToken, source: Source, language: Language) -> str
     rows = [fact("shown-only", language), "", *_facts(opened, source, language)]
     embedded = () if opened.token is None else opened.token.certificates
     rows += _certificates([("embedded", der) for der in embedded], language)
-    rows += ["", *(f"{name}: {safe(text)}" for name, text in opened.faults.items())]
+    rows += ["", *_faults(opened, language)]
     return "\n".join(rows).rstrip("\n")
+
+
+def _faults(opened: OpenedToken, language: Language) -> Iterator[str]:
+    for name, text in opened.faults.items():
+        yield f"{name}: {safe(say_reason(text, language))}"
 
 
 def _roles(count: int) -> list[str]:
@@ -210,7 +222,8 @@ def _certificates(placed: list[tuple[str, bytes]], language: Language) -> Iterat
         try:
             said = describe(der)
         except MalformedError as error:
-            yield f"{_pad(word, 20)} {fact('unreadable', language)}: {safe(str(error))}"
+            why = safe(say_reason(str(error), language))
+            yield f"{_pad(word, 20)} {fact('unreadable', language)}: {why}"
             continue
         validity = (
             f"{format_lower(said.not_before)} {fact('to', language)} {format_lower(said.not_after)}"

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from ledger.errors import MalformedError
 from ledger.proof.appraise import Appraisal
-from ledger.proof.verdict import Language, Outcome, format_lower, format_upper
+from ledger.proof.verdict import Language, Outcome, format_lower, format_upper, say_reason
 from ledger.proof.verdict import words as verdict_words
 from ledger.report.style import escaped, format_page
 from ledger.report.timestamp import Source, fact, facts, headline, label, proves, say
@@ -103,9 +103,10 @@ class _Page:
         try:
             said = describe(der)
         except MalformedError as error:
+            why = escaped(say_reason(str(error), self.language))
             return (
                 f'<tr><td class="outcome">{self.word(role)}</td>'
-                f'<td class="long">{self.word("unreadable")}: {escaped(str(error))}</td>'
+                f'<td class="long">{self.word("unreadable")}: {why}</td>'
                 f"<td></td><td></td><td>{digest}</td></tr>\n"
             )
         validity = (

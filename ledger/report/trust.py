@@ -13,7 +13,7 @@ from typing import Any
 
 from ledger.proof.lint import Anchor, Remark, find_anchors, lint_exit_code
 from ledger.proof.trust import Trust, TrustedTsa
-from ledger.proof.verdict import Language, format_lower, safe
+from ledger.proof.verdict import Language, format_lower, safe, shown_values
 from ledger.tlog.note import COSIGNATURE_ED25519, COSIGNATURE_ML_DSA_44, ED25519
 from ledger.tlog.policy import NO_QUORUM
 
@@ -49,7 +49,7 @@ def words() -> Json:
 
 def _fill(section: str, code: str, values: Values, language: Language) -> str:
     text: str = words()[section][code][language]
-    return text.format_map({name: safe(str(value)) for name, value in values.items()})
+    return text.format_map(shown_values(values, language))
 
 
 def say_remark(remark: Remark, language: Language = "en") -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli import demo as module
+from tests.chinese import english_in
 from tests.cli.conftest import Tally
 
 
@@ -46,6 +47,7 @@ def test_demo_on_ones_own_carrier_only_reads_it(
     # Each line of its own speaks Chinese; what openssl is told and says does not.
     own = [line for line in ran.out.splitlines() if line and line[0] not in " $"]
     assert [line for line in own if max(line) < "\u4e00"] == []
+    assert [line for line in own if english_in(line)] == []
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 

@@ -19,8 +19,9 @@ from ledger.proof.fields import Field, fields_of
 from ledger.proof.mutations import MANY, Mutation, Target, mutate, renamed, sample_fields, targets
 from ledger.proof.not_evidence import NOT_EVIDENCE, reason_for
 from ledger.proof.trust import Trust
-from ledger.proof.verdict import Outcome, Verdict
+from ledger.proof.verdict import Outcome, Verdict, say
 from ledger.proof.verify import verify
+from tests.chinese import english_in
 from tests.ledger.proof.conftest import FILES, standard_world
 from tests.ledger.proof.everything import everything, everything_trust, forger
 from tests.ledger.proof.world import CHECKED, TRUST, World, digest_of, ledger_keys, trust_in
@@ -68,6 +69,8 @@ def tried(
     def judge(changed: Bundle, held: Mapping[str, Digest]) -> Verdict:
         clock = {"checked_at": CHECKED, "clock": "by hand", "tool": "tests"}
         verdicts.append(verify(changed, trust, held, **clock))  # type: ignore[arg-type]
+        for finding in verdicts[-1].findings:
+            assert english_in(say(finding, "zh")) == [], finding
         return verdicts[-1]
 
     attempts = []
