@@ -55,6 +55,8 @@ _ADVICE = {
     "no-data": "--data FILE or --digest HEX says what the token should be over",
     "no-anchor": "--root CERT or --trust FILE says whom you believe; a token never does",
     "no-certificate": "--intermediate CERT: the signer's certificate is not in the token",
+    "no-path": "--intermediate CERT: those between the signer and a root that you believe, and the"
+    " root itself if --trust names it only by its hash",
     "no-material": "--crl or --ocsp: revocation was required",
     "partly": "--crl or --ocsp: one for each certificate of the chain, covering genTime",
 }

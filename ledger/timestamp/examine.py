@@ -28,7 +28,7 @@ from ledger.timestamp.cms import (
 )
 from ledger.timestamp.der import load_certificate, reading
 from ledger.timestamp.opened import OpenedToken
-from ledger.timestamp.path import TrustedPath, check_path, check_revocation
+from ledger.timestamp.path import NO_PATH, TrustedPath, check_path, check_revocation
 from ledger.timestamp.request import DIGEST_BYTES, TimestampRequest
 from ledger.timestamp.token import (
     Token,
@@ -70,9 +70,9 @@ class Check:
     """One check's outcome.
 
     ``code``: ``proven``, ``refuted``, or why it is unchecked: no-token, not-reached, bare, no-data,
-    no-request, no-nonce, no-certificate, no-anchor, no-material, partly, unknown-algorithm, sm2;
-    or ``weak``: nothing was shown false, but what is true is too weak to count. ``values``: what
-    was found; a refuted check and a weak one have ``reason``.
+    no-request, no-nonce, no-certificate, no-anchor, no-path, no-material, partly,
+    unknown-algorithm, sm2; or ``weak``: nothing was shown false, but what is true is too weak to
+    count. ``values``: what was found; a refuted check and a weak one have ``reason``.
     """
 
     name: str
@@ -308,9 +308,11 @@ class _Examiner:
         known = (*self.token.certificates, *self.asked.certificates)
         try:
             self.path = check_path(self.signer.der, known, anchors, self.token.gen_time)
-        except VerificationError:
+        except VerificationError as error:
             if _signed_with_sm2((self.signer.der, *anchors)):
                 return _unchecked("chain", "sm2", "sm2")
+            if str(error) == NO_PATH:
+                return _unchecked("chain", "no-path")
             raise
         return _proven("chain", certificates=len(self.path.certificates))
 

@@ -57,6 +57,9 @@ MAX_MATERIAL_BYTES = 2_097_152
 
 TIME_STAMPING_OR_ANY = frozenset({"time_stamping", "any_extended_key_usage"})
 
+NO_PATH = "no path to a pinned anchor"
+"""Why a signer is not trusted that nothing was found wrong with: a certificate may be missing."""
+
 HARMLESS_REASONS = frozenset(
     {"unspecified", "affiliation_changed", "superseded", "cessation_of_operation"}
 )
@@ -118,7 +121,7 @@ def check_path(
             tuple(certificate.dump() for certificate in chain),
             "good" if all(shown) else "unchecked",
         )
-    raise fault or VerificationError("no path to a pinned anchor")
+    raise fault or VerificationError(NO_PATH)
 
 
 def check_revocation(

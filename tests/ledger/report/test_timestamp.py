@@ -29,8 +29,8 @@ CONTENT = respond(make_token(ROOT.signer(common_name="Signer & <b>")))
 SOURCE = Source(HOSTILE, CONTENT, HOSTILE, ("openssl <x>",), None, "tool", datetime.now(UTC))
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
 CODES = (
-    "no-token not-reached bare no-data no-request no-nonce no-certificate no-anchor no-material"
-    " partly unknown-algorithm weak sm2 no-trust-file"
+    "no-token not-reached bare no-data no-request no-nonce no-certificate no-anchor no-path"
+    " no-material partly unknown-algorithm weak sm2 no-trust-file"
 )
 
 

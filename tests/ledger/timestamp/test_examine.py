@@ -163,15 +163,26 @@ def test_a_signer_not_for_time_stamping_is_named(options: dict[str, Any], name: 
     assert refuted(look(make_token(ROOT.signer(**options))))[0] == name
 
 
-def test_weak_key_and_foreign_root_are_named() -> None:
+def test_without_a_path_to_a_root_that_is_believed_the_chain_is_unchecked() -> None:
+    """A certificate may be missing: nothing was shown false, and nothing true."""
+    for anchors in ([Authority("Other").der], [], [SIGNER.certificate]):
+        examination = look(make_token(SIGNER), anchors=anchors)
+        assert (named(examination, "chain").outcome, named(examination, "chain").code) == (
+            "unchecked",
+            "no-path",
+        )
+        assert not refuted(examination)
+    # One of that name is there, and it is another's: that is no certificate that is missing.
+    assert refuted(look(make_token(SIGNER), anchors=[Authority().der])) == ["chain"]
+
+
+def test_weak_keys_are_named() -> None:
     weak = ROOT.signer(rsa.generate_private_key(65537, 1024))
     assert weakly(look(make_token(weak, scheme="rsassa_pkcs1v15"))) == ["strength"]
-    assert refuted(look(make_token(SIGNER), anchors=[Authority("Other").der])) == ["chain"]
     small = Authority("Small", rsa.generate_private_key(65537, 1024))
     above = look(make_token(small.signer()), anchors=[small.der])
     assert weakly(above) == ["chain"]
     assert named(above, "chain").values == {"reason": "rsa key of 1024 bits in the chain"}
-    assert refuted(look(make_token(SIGNER), anchors=[])) == ["chain"]
 
 
 def test_wrong_signature_and_wrong_digest_are_told_apart() -> None:
