@@ -130,7 +130,9 @@ def _bundle(tally: Tally, work: Path, chosen: str, language: Language) -> Plan:
     plan = Bundler(tally.vault, tally.ledger, work).plan(records[1:] or records, choice)
     write_bundle(work / "bundle.zip", plan.bundle, plan.sources, force=False)
     shown = chosen or Path(newest.path or "").name
-    result(said("bundled", language, file=shown))
+    what = said("staged" if newest.stage else "titled", language)
+    counts = {"opened": len(records) - len(plan.withheld), "count": len(records)}
+    result(said("bundled", language, file=shown, claims=what, **counts))
     return plan
 
 

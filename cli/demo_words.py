@@ -13,9 +13,14 @@ _WORDS: Mapping[str, tuple[str, str]] = {
         "已登记    {when}  {title}：{count} 个文件，登记项 {entry}，{tsas}",
     ),
     "bundled": (
-        "bundled   {file} is disclosed; all other files and records stay sealed",
-        "已打包    披露 {file}；其余文件和记录均保持密封",
+        (
+            "bundled   {file} is disclosed, with {claims} of {opened} of {count} records;"
+            " everything else stays sealed"
+        ),
+        "已打包    披露 {file}，以及 {count} 项记录中 {opened} 项的{claims}；其余均保持密封",
     ),
+    "staged": ("title, kind, stage and claimed time", "标题、类别、阶段和自述时间"),
+    "titled": ("title and kind", "标题和类别"),
     "page": ("the same as a page, with its picture: {page}", "同一结果的网页，附时间轴图：{page}"),
     "openssl": ("without our software, in {folder}:", "不用本软件，在 {folder} 中："),
     "no-openssl": (

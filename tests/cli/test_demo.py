@@ -1,6 +1,7 @@
 """The demo: the whole path in one command, and every forgery caught where it broke."""
 
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -28,6 +29,9 @@ def test_demo_proves_its_notebook_and_catches_every_forgery(bare: Tally, place: 
     assert ran.code == 0, ran.err
     assert ran.out.count("\ncaught   ") == 5
     assert "SLIPPED" not in ran.out
+    # What it says of the bundle is what the verdict finds open.
+    assert "title, kind, stage and claimed time of 2 of 3 records; everything else" in ran.out
+    assert re.search(r"^proven +chain .*; 2 opened$", ran.out, re.MULTILINE)
     assert "PROVEN under this trust file" in ran.out
     if shutil.which("openssl"):
         assert "  Verification: OK\n" in ran.out
