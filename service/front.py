@@ -10,7 +10,7 @@ What is handed on is WSGI (PEP 3333) with an empty body, and for an append, unde
 """
 
 import asyncio
-import functools
+import contextlib
 import io
 import sys
 import time
@@ -96,7 +96,13 @@ class Front:
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Told once, before the first request, which loop it is."""
-        self._appending.after_each(functools.partial(loop.call_soon_threadsafe, self._wake))
+
+        def wake() -> None:
+            # Closed at the end: then nobody waits any more.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._wake)
+
+        self._appending.after_each(wake)
 
     async def __rsgi__(self, scope: Scope, exchange: Exchange) -> None:
         """Take one request and answer it."""

@@ -144,6 +144,13 @@ def test_others_are_answered_while_bodies_and_commits_are_waited_for(
     assert {one.status for one in slow} == {503}
 
 
+def test_commits_go_on_when_the_loop_has_ended(front: Front, service: Service) -> None:
+    run(front, lambda: front.__rsgi__(Scope("GET", "/healthz"), Exchange()))
+    for number in range(2):
+        done = service.hosted.batcher.submit(entries(1, number)).result(60)
+        assert done.indexes == (number,)
+
+
 def test_a_commit_that_failed_is_told_and_costs_no_quota(
     front: Front, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
