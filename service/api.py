@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response
 from ledger.errors import MalformedError, NotFoundError
 from ledger.operator.batcher import Committed
 from ledger.operator.hosted import HostedLedger
-from ledger.operator.receipts import find_receipt, first_from
+from ledger.operator.receipts import find_material, find_receipt, first_from, list_material
 from ledger.operator.stamper import KIND
 from ledger.operator.store.protocol import Attachment
 from ledger.record.rfc4648 import encode_base64url
@@ -23,7 +23,7 @@ from ledger.tlog.checkpoint import parse_checkpoint
 from ledger.tlog.merkle import MAX_SIZE, prove_consistency
 from ledger.tlog.note import format_vkey, parse_note
 from ledger.tlog.tile import tile_hash_reader
-from service.appending import MAX_ENTRIES, Appending, Taken, read_entry
+from service.appending import MAX_ENTRIES, OCTETS, Appending, Taken, read_entry
 from service.front import TAKEN
 from service.log import IMMUTABLE, checkpoint_response, newest_checkpoint
 from service.problems import RETRY_SECONDS
@@ -47,6 +47,7 @@ def make_api(hosted: HostedLedger) -> flask.Blueprint:
     made.add_url_rule("/stamps", "stamps", api.stamps)
     made.add_url_rule("/stamps/<size>", "stamps_of", api.stamps_of)
     made.add_url_rule("/material", "material", api.material)
+    made.add_url_rule("/material/<sha256>", "piece", api.piece)
     made.after_request(_open_to_readers)
     return made
 
@@ -175,13 +176,17 @@ class _Api:
         return parse_checkpoint(parse_note(newest_checkpoint(self._ledger)).text).size
 
     def material(self) -> Response:
-        answers = self._ledger.material()
-        return _fresh(
-            flask.jsonify(
-                certificates=[_base64(der) for der in self._ledger.certificates()],
-                revocation=[{"kind": one.kind, "der": _base64(one.der)} for one in answers],
-            )
-        )
+        pieces = list_material(self._ledger, self._hosted.store)
+        listed = [{"kind": one.kind, "sha256": one.digest.hex()} for one in pieces]
+        return _fresh(flask.jsonify(material=listed))
+
+    def piece(self, sha256: str) -> Response:
+        if not re.fullmatch(r"[0-9a-f]{64}", sha256):
+            raise MalformedError("want a SHA-256 in hex")
+        der = find_material(self._ledger, self._hosted.store, bytes.fromhex(sha256))
+        answer = flask.Response(der, mimetype=OCTETS)
+        answer.headers["Cache-Control"] = IMMUTABLE
+        return answer
 
 
 def _number(text: str | None, name: str) -> int:

@@ -5,6 +5,7 @@ says is the ledger's, unless the test put something else in the place of a path.
 """
 
 import base64
+import hashlib
 import json
 import sys
 import threading
@@ -114,11 +115,18 @@ class Service(ThreadingHTTPServer):
             return _json(self._stamps(int(path.removeprefix("v1/stamps?from="))))
         if path.startswith("v1/stamps/"):
             return _json({"waiting_for": [{"tsa": "one", "reason": "not asked yet"}]})
-        if path == "v1/material":
-            material = [{"kind": one.kind, "der": _base64(one.der)} for one in ledger.material()]
-            certificates = [*map(_base64, ledger.certificates())]
-            return _json({"certificates": certificates, "revocation": material})
+        if path.startswith("v1/material"):
+            return self._material(path.removeprefix("v1/material"))
         raise NotFoundError(path)
+
+    def _material(self, rest: str) -> Answer:
+        pieces = {hashlib.sha256(der).hexdigest(): der for der in self.ledger.certificates()}
+        if not rest:
+            rows = [{"kind": "certificate", "sha256": sha256} for sha256 in pieces]
+            return _json({"material": rows})
+        if rest[1:] not in pieces:
+            raise NotFoundError(rest)
+        return Answer(pieces[rest[1:]])
 
     def _stamps(self, start: int) -> dict[str, Any]:
         found = self.ledger.stamps(start)

@@ -4,13 +4,14 @@
 process would. Stores without a database answer with the same object.
 """
 
+import hashlib
 import threading
 from collections.abc import Callable
 
 import pytest
 
 from ledger.errors import ConflictError, NotFoundError
-from ledger.operator.store.protocol import Attachment, Store
+from ledger.operator.store.protocol import Attached, Attachment, Store
 from ledger.tlog.frontier import read_frontier
 from ledger.tlog.merkle import EMPTY_ROOT, TreeHead, leaf_hash, root_of_leaves
 from ledger.tlog.tile import Tile, extend_tiles, tile_hash_reader, tiles_of
@@ -210,6 +211,23 @@ class StoreContract:
         assert again.find(entry(0)) == 0
         extend(again, [entry(1)])
         assert store.find_each([entry(0), entry(1)]) == (0, 1)
+
+    def test_what_is_attached_is_listed_without_its_content(self, store: Store) -> None:
+        rows = [Attachment(size, "crl", "one", bytes([size])) for size in (3, 1, 2)]
+        for row in (*rows, rows[0], Attachment(1, "ocsp", "one", b"other")):
+            store.attach(row)
+        digests = {row.size: hashlib.sha256(row.content).digest() for row in rows}
+        want = tuple(Attached(size, "crl", "one", digests[size]) for size in (1, 2, 3))
+        assert store.attached("crl") == want
+        assert store.attached("none") == ()
+
+    def test_what_is_attached_undurably_is_seen_and_kept_once(
+        self, store: Store, open_again: Callable[[], Store]
+    ) -> None:
+        row = Attachment(1, "checkpoint", "one", b"signed")
+        store.attach(row, durable=False)
+        store.attach(row)
+        assert open_again().attachments("checkpoint", 0, 9) == (row,)
 
     def test_of_two_writers_at_once_exactly_one_wins_each_size(
         self, store: Store, open_again: Callable[[], Store]

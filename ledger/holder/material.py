@@ -5,6 +5,7 @@ They are strangers' word, and so is the ledger's about them: a verifier checks t
 
 import hashlib
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from ledger.doors.files import make_folder, read_limited, unavailable, write_durably
@@ -23,6 +24,11 @@ class Material:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+
+    def lacking(self, pieces: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Those of ``pieces``, kind and SHA-256 each, that are not kept."""
+        names = set(self._names())
+        return [(kind, sha256) for kind, sha256 in pieces if f"{sha256}.{kind}" not in names]
 
     def keep(self, kind: str, der: bytes) -> None:
         """Keep one, durably; MalformedError for what is none."""

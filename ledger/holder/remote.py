@@ -15,9 +15,8 @@ from typing import NoReturn
 from ledger.doors.client import Stamp, StampReport
 from ledger.errors import (
     ConflictError,
-    MalformedError,
+    LedgerError,
     NotFoundError,
-    UnavailableError,
     VerificationError,
 )
 from ledger.holder.material import Material
@@ -246,9 +245,9 @@ class RemoteLedger:
     def recapture(self) -> tuple[tuple[str, str], ...]:
         """Keep what the ledger captured by now; why not, if it cannot be had."""
         try:
-            for kind, der in self._wire.material():
-                self._material.keep(kind, der)
-        except (NotFoundError, UnavailableError, MalformedError) as error:
+            for kind, sha256 in self._material.lacking(self._wire.material()):
+                self._material.keep(kind, self._wire.piece(sha256))
+        except LedgerError as error:
             return (("the ledger", str(error)),)
         return ()
 

@@ -5,6 +5,7 @@ token, so that asking for tiles names nobody; the token goes with what is append
 its file each time.
 """
 
+import hashlib
 import http
 import re
 from collections.abc import Sequence
@@ -14,8 +15,9 @@ from pathlib import Path
 from ledger.doors.client import Stamp
 from ledger.doors.files import check_private, read_limited
 from ledger.doors.http import NoAnswer, exchange, get
-from ledger.errors import MalformedError, NotFoundError, UnavailableError
+from ledger.errors import MalformedError, NotFoundError, UnavailableError, VerificationError
 from ledger.record.strict_json import JsonValue, parse_json
+from ledger.timestamp.path import MAX_MATERIAL_BYTES
 from ledger.tlog.merkle import HASH_SIZE
 from ledger.tlog.note import MAX_NOTE_BYTES, NoteKey, parse_vkey
 from ledger.tlog.text import parse_base64
@@ -30,8 +32,8 @@ MAX_APPENDED_BYTES = 1 << 16
 MAX_PAGE_BYTES = 1 << 25
 """A hundred responses of the largest size in base64."""
 
-MAX_ANSWER_BYTES = 1 << 27
-"""The material of a ledger: CRLs of some hundred KB, as they appeared over the years."""
+MAX_LIST_BYTES = 1 << 24
+"""What a ledger has of certificates, CRLs and OCSP answers: 100 bytes each, some a day for ever."""
 
 MAX_TOKEN_FILE_BYTES = 1 << 10
 
@@ -149,16 +151,19 @@ class Wire:
         rows = _tables(self._ask(f"v1/stamps/{size}", MAX_PAGE_BYTES), "waiting_for")
         return tuple((_text(one, "tsa"), _text(one, "reason")) for one in rows)
 
-    def material(self) -> tuple[tuple[str, bytes], ...]:
-        """What the ledger captured for its stamps: kind (certificate, crl, ocsp) and DER each."""
-        table = self._ask("v1/material", MAX_ANSWER_BYTES)
-        certificates = table.get("certificates")
-        if not isinstance(certificates, list):
-            raise MalformedError("the ledger's answer has no list of certificates")
-        rows = [{"kind": "certificate", "der": one} for one in certificates]
-        return tuple(
-            (_text(one, "kind"), _der(one, "der")) for one in (*rows, *_tables(table, "revocation"))
-        )
+    def material(self) -> tuple[tuple[str, str], ...]:
+        """What the ledger captured for its stamps: kind (certificate, crl, ocsp) and SHA-256."""
+        rows = _tables(self._ask("v1/material", MAX_LIST_BYTES), "material")
+        return tuple((_text(one, "kind"), _text(one, "sha256")) for one in rows)
+
+    def piece(self, sha256: str) -> bytes:
+        """The DER of one of ``material``; VerificationError if it is another; NotFoundError."""
+        if not re.fullmatch(r"[0-9a-f]{64}", sha256):
+            raise MalformedError(f"{sha256[:80]!r} is no SHA-256 in hex")
+        der = self._get(f"v1/material/{sha256}", OCTETS, MAX_MATERIAL_BYTES)
+        if hashlib.sha256(der).hexdigest() != sha256:
+            raise VerificationError(f"the ledger gave other bytes for {sha256}")
+        return der
 
     def _ask(self, path: str, limit_bytes: int) -> dict[str, JsonValue]:
         return _object(self._get(path, JSON, limit_bytes))

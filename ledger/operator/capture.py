@@ -295,7 +295,7 @@ class _Run:
     def _keep(self, stamp: Attachment, kind: str, content: bytes) -> None:
         """Attach, once, whatever tree size it came with first."""
         if kind not in self.kept:
-            self.kept[kind] = {_digest(row) for row in self.store.attachments(kind, 0, MAX_SIZE)}
+            self.kept[kind] = {row.digest for row in self.store.attached(kind)}
         row = Attachment(stamp.size, kind, stamp.name, content)
         if _digest(row) not in self.kept[kind]:
             self.store.attach(row)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from base64 import b64decode
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -10,6 +11,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from ledger.operator.grant import ADMIN
+from ledger.operator.store.protocol import Attachment
 from ledger.record.rfc4648 import encode_base64url
 from ledger.timestamp.token import check_imprint, parse_token
 from ledger.tlog.checkpoint import Checkpoint, check_signatures, parse_checkpoint
@@ -23,6 +25,7 @@ from ledger.tlog.merkle import (
 from ledger.tlog.note import parse_note, parse_vkey
 from ledger.tlog.proof import parse_proof_file
 from service.appending import MAX_BODY_BYTES, MAX_ENTRIES
+from service.log import IMMUTABLE
 from tests.hosting import ORIGIN, entries
 from tests.service.conftest import Service
 
@@ -274,9 +277,19 @@ def test_stamps_are_listed_by_tree_and_page_by_page(
 
 def test_certificates_for_later_are_given(service: Service) -> None:
     roots = set(service.hosted.ledger.certificates())
-    answer = service.client.get("/v1/material").json
-    assert {b64decode(one) for one in answer["certificates"]} == roots
-    assert answer["revocation"] == []
+    for number, kind in enumerate(("ocsp", "crl", "crl")):
+        # Whatever it is: who asks judges it.
+        service.hosted.store.attach(Attachment(number, kind, "one", bytes([number]) * 300))
+    listed = service.client.get("/v1/material").json["material"]
+    kinds = Counter(one["kind"] for one in listed)
+    assert kinds == {"certificate": len(roots), "crl": 2, "ocsp": 1}
+    given = {one["sha256"]: service.client.get(f"/v1/material/{one['sha256']}") for one in listed}
+    for sha256, answer in given.items():
+        assert hashlib.sha256(answer.data).hexdigest() == sha256
+        assert answer.headers["Cache-Control"] == IMMUTABLE
+    assert {answer.data for answer in given.values()} >= roots
+    refused(service.client.get(f"/v1/material/{'0' * 64}"), 404, "not-found")
+    refused(service.client.get(f"/v1/material/{'A' * 64}"), 400, "malformed")
 
 
 def test_a_checkpoint_of_each_signed_size_is_kept(service: Service) -> None:

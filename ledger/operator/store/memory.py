@@ -13,8 +13,14 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from ledger.errors import ConflictError, NotFoundError
-from ledger.operator.store.protocol import Attachment, KeptRow, check_commit, check_range
-from ledger.tlog.merkle import EMPTY_ROOT, TreeHead
+from ledger.operator.store.protocol import (
+    Attached,
+    Attachment,
+    KeptRow,
+    check_commit,
+    check_range,
+)
+from ledger.tlog.merkle import EMPTY_ROOT, MAX_SIZE, TreeHead
 from ledger.tlog.tile import TILE_WIDTH, Tile, format_entry_bundle
 
 
@@ -91,6 +97,11 @@ class MemoryStore:
         with self._lock:
             rows = [row for row in self._attachments if row.kind == kind]
         return tuple(sorted((r for r in rows if start <= r.size < stop), key=lambda r: r.size))
+
+    def attached(self, kind: str) -> tuple[Attached, ...]:
+        """Every side row of ``kind``, by size; no content is read."""
+        rows = self.attachments(kind, 0, MAX_SIZE)
+        return tuple(Attached(r.size, kind, r.name, sha256(r.content).digest()) for r in rows)
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator["MemorySnapshot"]:

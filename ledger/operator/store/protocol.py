@@ -39,6 +39,16 @@ class Attachment:
 
 
 @dataclass(frozen=True, slots=True)
+class Attached:
+    """A side row that is there, without its content; ``digest``: the content's SHA-256."""
+
+    size: int
+    kind: str
+    name: str
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class KeptRow:
     """A side row as it lies in the store, whatever it says; ``digest``: kept with the content."""
 
@@ -97,8 +107,9 @@ class Snapshot(Protocol):
 
 
 class Store(Protocol):
-    """Six promises and the snapshot (``find_each`` is ``find`` for many in one call).
+    """Six promises and the snapshot.
 
+    ``find_each`` is ``find`` for many in one call, ``attached`` is ``attachments`` without content.
     Safe to use from threads. Each method raises UnavailableError when the database cannot be asked.
     """
 
@@ -156,6 +167,10 @@ class Store(Protocol):
 
     def attachments(self, kind: str, start: int, stop: int) -> tuple[Attachment, ...]:
         """Side rows of ``kind`` with ``start <= size < stop``, by size, then as attached."""
+        ...
+
+    def attached(self, kind: str) -> tuple[Attached, ...]:
+        """Every side row of ``kind``, by size; no content is read."""
         ...
 
     def snapshot(self) -> AbstractContextManager[Snapshot]:

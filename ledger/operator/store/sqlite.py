@@ -23,7 +23,7 @@ from pathlib import Path
 
 from ledger.doors.sqlite import make_schema, open_database, transaction
 from ledger.errors import ConflictError, NotFoundError, UnavailableError
-from ledger.operator.store.protocol import Attachment, KeptRow, check_commit, check_range
+from ledger.operator.store.protocol import Attached, Attachment, KeptRow, check_commit, check_range
 from ledger.tlog.merkle import TreeHead
 from ledger.tlog.tile import MAX_LEVEL, Tile, format_entry_bundle, parse_entry_bundle
 
@@ -215,6 +215,16 @@ class SqliteStore:
                 (kind, start, stop),
             ).fetchall()
         return tuple(Attachment(*row) for row in rows)
+
+    def attached(self, kind: str) -> tuple[Attached, ...]:
+        """Every side row of ``kind``, by size; from the index alone."""
+        with self._reading() as connection:
+            rows = connection.execute(
+                "SELECT size, kind, name, digest FROM attachments WHERE kind = ?"
+                " ORDER BY size, name, digest",
+                (kind,),
+            ).fetchall()
+        return tuple(Attached(*row) for row in rows)
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator["SqliteSnapshot"]:

@@ -1,5 +1,6 @@
 """A ledger over HTTP: what it says is checked, and what contradicts itself is kept as evidence."""
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -548,11 +549,21 @@ def test_material_is_kept_once_and_other_things_are_not(far: Far) -> None:
     assert (ledger.certificates(), ledger.material(), ledger.recapture()) == ((), (), ())
     roots = far.service.ledger.certificates()
     assert set(far.ledger().certificates()) == set(roots)
-    for row in ({"kind": "crl", "der": "AA=="}, {"kind": "../x", "der": "AA=="}):
-        body = json.dumps({"certificates": [], "revocation": [row]}).encode()
+    sha256 = hashlib.sha256(b"\0").hexdigest()
+    for named in (sha256, "0" * 64):
+        far.service.lies[f"v1/material/{named}"] = lambda _: Answer(b"\0")
+    for row, why in (
+        ({"kind": "crl", "sha256": sha256}, "CRL"),
+        ({"kind": "../x", "sha256": sha256}, "kind"),
+        ({"kind": "crl", "sha256": "0" * 64}, "other bytes"),
+        ({"kind": "crl", "sha256": "1" * 64}, "has no v1/material"),
+        ({"kind": "crl", "sha256": "../../x"}, "no SHA-256"),
+    ):
+        body = json.dumps({"material": [row]}).encode()
         far.service.lies["v1/material"] = lambda honest, body=body: replace(honest, body=body)
-        [(name, _)] = ledger.recapture()
+        [(name, reason)] = ledger.recapture()
         assert name == "the ledger"
+        assert why in reason
     far.service.lies["v1/material"] = lambda honest: replace(honest, status=500)
     assert "status 500" in ledger.recapture()[0][1]
     assert len(list((far.folder / "ledger" / "material").iterdir())) == len(roots)
