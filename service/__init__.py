@@ -1,7 +1,12 @@
-"""Flask pages and nothing else: what a browser sees of the house.
+"""The web: a hosted ledger over HTTP, and the verifier on this machine.
 
-Lives here: ``desk``, the verifier on this machine (``tally desk``), and ``pages``, what a hosted
-ledger shows to people, with their words, templates and static files; ``web`` is what all pages
-have alike. They take requests, call what they were given, and answer; they judge nothing. May
-import ``ledger``, flask, werkzeug and the standard library; never ``cli``.
+    server      granian's processes, and the log; here the ledger is opened
+    front       takes requests off the wire on one event loop; appends wait there
+    app         the one Flask application, put together from api, log, metrics and pages
+    appending   an append in steps: who, what, when it is durable
+    desk        the verifier page of ``tally desk``
+
+They take requests, call what they were given, and answer; they judge nothing. May import
+``ledger``, flask, werkzeug, granian, prometheus-client, structlog and the standard library; never
+``cli``.
 """
