@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.wrappers import Response
 
 from ledger.errors import LedgerError, NotFoundError
+from ledger.proof.reasons import in_chinese
 from ledger.proof.verdict import safe
 from service.chart import draw
 from service.openapi import Node, read_openapi
@@ -194,6 +195,7 @@ def _filters(chosen: str) -> Mapping[str, Callable[..., str]]:
         "span": lambda span: _span(span, chosen),
         "reason": lambda word: REASONS.get(word, (word, word))[chosen == "zh"],
         "safe_text": safe,
+        "why": in_chinese if chosen == "zh" else str,
     }
 
 

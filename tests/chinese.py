@@ -3,7 +3,7 @@
 import re
 
 _PHRASE = re.compile(r"[A-Za-z][a-z'-]+(?: [A-Za-z][a-z'-]+){2,}")
-_QUOTED = re.compile("（(?:解析库|校验库)原文：.*）", re.DOTALL)
+_QUOTED = re.compile("（(?:解析库|校验库|系统)原文：.*）", re.DOTALL)
 """What a library says of bytes it cannot read is quoted, and said to be."""
 
 

@@ -15,6 +15,7 @@ from flask.testing import FlaskClient
 from ledger.errors import MalformedError, NotFoundError, UnavailableError
 from ledger.operator.diary import Stamped
 from ledger.operator.gaps import LATE, PARTIAL, SILENT, Day, Gap
+from ledger.operator.tsa import REASONS as FAULTS
 from service.pages import POLICY, Legal, make_pages
 from service.pages_words import REASONS, WORDS
 from service.state import DAYS, EntryState, State, TsaState
@@ -253,6 +254,21 @@ def test_each_fault_of_the_schedule_has_its_words(
 def test_closed_ledger_says_why(client: FlaskClient, shown: Shown) -> None:
     shown.state = make_state(closed="the store has 3 entries, the guard signed 4")
     assert "nothing more is taken: the store has 3 entries" in text(client, "/")
+    assert "已关闭，不再接受登记：存储中有 3 项，守护签署至 4 项" in text(client, "/?lang=zh")
+
+
+def test_reason_of_a_tsa_is_said_in_the_language_of_the_page(
+    client: FlaskClient, shown: Shown
+) -> None:
+    why = "timeout: no answer within 30 s; asked again from 07:31:00 UTC"
+    shown.state = make_state(tsas=(TsaState("two", None, why),), lacking="few-tsas: a <new> reason")
+    english, chinese = (client.get(f"/?lang={one}").text for one in ("en", "zh"))
+    said = "(no answer within 30 s; asked again from 07:31:00 UTC)"
+    assert f'no answer in time <span class="quiet" lang="en">{said}</span>' in english
+    said = "(30 秒内未答复；自 07:31:00 UTC 起再次请求)"
+    assert f'超时未答复 <span class="quiet">{said}</span>' in chinese
+    unknown = '设置的机构数不足 <span class="quiet" lang="en">(a &lt;new&gt; reason)</span>'
+    assert unknown in chinese
 
 
 def test_ledger_for_trying_out_says_that_it_proves_nothing(
@@ -408,6 +424,7 @@ def test_statement_in_one_language_is_shown_in_both() -> None:
 
 
 def test_every_word_is_there_in_both_languages_and_used() -> None:
+    assert FAULTS.keys() <= REASONS.keys()
     for key, pair in {**WORDS, **REASONS}.items():
         assert all(pair), key
         assert set(re.findall(r"{\w*}", pair[0])) == set(re.findall(r"{\w*}", pair[1])), key

@@ -25,6 +25,16 @@ ELSEWHERE = {
 }
 """What is read before there is a verdict, or without one: commands fail with its messages."""
 
+STATE = (
+    "doors/http.py",
+    "doors/files.py",
+    "operator/tsa.py",
+    "operator/second_reader.py",
+    "operator/stamper.py",
+    "operator/sequencer.py",
+)
+"""What the state page of a hosted ledger tells: why a token is missing, why it is closed."""
+
 ERRORS = {"MalformedError", "VerificationError"}
 OF_LIBRARIES = {"superseded", "unspecified"}
 BUILT = (
@@ -32,6 +42,15 @@ BUILT = (
     "{count} CRLs and OCSP answers",
     "weak: ",
     "unchecked: ",
+    "{why}; asked again from ",
+    "the token is kept, but ",  # after its stable word, as the next ones
+    "only {have} configured, ",
+    "it was asked at ",
+    "none of the tokens ",
+    "a token signed with SM2 ",
+    "another process is asking it",
+    "not asked yet",
+    "TALLY_OFFLINE is set",
 )
 BLANK = re.compile(r"\{[a-z]+\}")
 HAN = re.compile("[\u4e00-\u9fff]")
@@ -60,6 +79,10 @@ def sources() -> Iterator[tuple[str, ast.Module]]:
     for room in ROOMS:
         for path in sorted((SOURCE / room).glob("*.py")):
             yield f"{room}/{path.name}", ast.parse(path.read_text(encoding="utf-8"))
+
+
+def parse(name: str) -> ast.Module:
+    return ast.parse((SOURCE / name).read_text(encoding="utf-8"))
 
 
 def raised(module: ast.Module) -> Iterator[str]:
@@ -96,9 +119,29 @@ def test_every_message_that_can_reach_a_verdict_has_its_chinese() -> None:
     assert missing == {"frontier has {} nodes, want {}", "unknown step {}", "{} in the chain"}
 
 
+def told(module: ast.Module) -> Iterator[str]:
+    """What is said of a TSA that gave no token, and the conflicts that close a ledger."""
+    for node in ast.walk(module):
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "text":
+            said = [node.value]
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            place = {"NoAnswer": slice(1, 2), "ConflictError": slice(1)}.get(node.func.id)
+            said = node.args[place] if place else []
+        else:
+            continue
+        yield from (text for one in said if (text := skeleton(one)))
+
+
+def test_every_reason_on_the_state_page_has_its_chinese() -> None:
+    found = {text for name in STATE if name != "doors/files.py" for text in told(parse(name))}
+    assert len(found) > 15
+    assert {one for one in found if not HAN.search(in_chinese(one.replace("{}", "7")))} == set()
+
+
 def test_every_row_is_a_message_of_the_source() -> None:
     texts = set[str | None]()
-    for _, module in sources():
+    modules = [module for _, module in sources()]
+    for module in [*modules, *map(parse, STATE)]:
         texts |= {skeleton(node) for node in ast.walk(module) if isinstance(node, ast.expr)}
     for section in table().values():
         assert list(section) == sorted(section)
@@ -137,6 +180,10 @@ def test_chinese_keeps_what_the_english_names_and_says_no_more_than_a_verdict_ca
         (
             "revoked at 2026-06-01T00:00:00Z (new_word)",
             "revoked at 2026-06-01T00:00:00Z (new_word)",
+        ),
+        (
+            "tsa.example could not be asked: timed out; asked again from 07:31:00 UTC",
+            "无法请求 tsa.example（系统原文：timed out）；自 07:31:00 UTC 起再次请求",
         ),
         ("proof file: nobody knows", "路径文件：nobody knows"),
         ("everything has 3 bytes, want 4", "everything has 3 bytes, want 4"),
