@@ -81,7 +81,7 @@ def attack(
     spoken = as_language(language)
     believed = read_trust(None if trust is None else Path(trust))
     held = read_bundle(Path(bundle))
-    given = read_carriers([Path(carrier) for carrier in carriers], held)
+    given = read_carriers([Path(carrier) for carrier in carriers], held).digests
     moment = datetime.now(UTC)
 
     def judge(changed: Bundle, with_carriers: Mapping[str, Digest]) -> Verdict:

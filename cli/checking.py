@@ -2,8 +2,8 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -17,7 +17,7 @@ from ledger.proof.bundle import Bundle, Digest
 from ledger.proof.disclosed import names_sm3
 from ledger.proof.roots import default_trust, read_roots
 from ledger.proof.trust import MAX_TRUST_BYTES, Trust, parse_trust
-from ledger.proof.verdict import Verdict
+from ledger.proof.verdict import ComparedFolder, Verdict
 from ledger.proof.verify import verify
 from ledger.record.manifest import parse_line, parse_shown_lines
 
@@ -31,14 +31,16 @@ def check_bundle(
     """
     believed = read_trust(trust)
     bundle = read_bundle(path)
-    return verify(
+    given = read_carriers(carriers, bundle)
+    verdict = verify(
         bundle,
         believed,
-        read_carriers(carriers, bundle),
+        given.digests,
         checked_at=at or datetime.now(UTC),
         clock="system clock" if at is None else "given by --at",
         tool=tool(),
     )
+    return replace(verdict, folders=given.folders)
 
 
 def read_trust(path: Path | None) -> Trust:
@@ -59,13 +61,22 @@ def read_trust_given(name: str) -> Trust:
         raise MalformedError(f"{name}: {error}", hint=error.hint) from error
 
 
-def read_carriers(paths: Sequence[Path], bundle: Bundle) -> dict[str, Digest]:
-    """Digests of the carriers given, by displayed name.
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Digests of the carriers given, by displayed name; of which folders they are the files."""
 
-    Of a folder, the files that the bundle discloses by name; what it withholds is not judged.
-    NotFoundError if the folder has none of them.
+    digests: Mapping[str, Digest]
+    folders: tuple[ComparedFolder, ...]
+
+
+def read_carriers(paths: Sequence[Path], bundle: Bundle) -> Given:
+    """The carriers at ``paths``, digested.
+
+    Of a folder, the files that the bundle discloses by name; what it withholds is not judged, and
+    counted. NotFoundError if the folder has none of them.
     """
     found: dict[str, Digest] = {}
+    folders: list[ComparedFolder] = []
     sm3 = bool(paths) and names_sm3(bundle)
     for path in paths:
         if not _is_folder(path):
@@ -79,9 +90,14 @@ def read_carriers(paths: Sequence[Path], bundle: Bundle) -> dict[str, Digest]:
             raise NotFoundError(f"this bundle discloses no file of a folder: {path}", hint=hint)
         if not names:
             hint = "give the folder that was anchored, or one file"
-            raise NotFoundError(f"{path} has no file that this bundle discloses", hint=hint)
+            text = f"{path} has no file at a path that this bundle discloses"
+            raise NotFoundError(text, hint=hint)
         found |= {name: _digest(path / name, sm3) for name in names}
-    return found
+        held = sum(len(files) for _, _, files in os.walk(path))
+        absent = len(disclosed) - len(names)
+        shown = path.name or os.fspath(path)
+        folders.append(ComparedFolder(shown, len(names), held - len(names), absent))
+    return Given(found, tuple(folders))
 
 
 def _is_folder(path: Path) -> bool:

@@ -111,8 +111,25 @@ class TokenReport:
 
 
 @dataclass(frozen=True, slots=True)
+class ComparedFolder:
+    """A folder given as a carrier: what the verdict is about in it, and what it is not about.
+
+    ``compared``: files at paths that the bundle discloses; ``other``: its other files, which are
+    not judged; ``absent``: paths that the bundle discloses and the folder does not have.
+    """
+
+    name: str
+    compared: int
+    other: int
+    absent: int
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
-    """The whole answer. ``independent``: the time is proven without trusting the operator."""
+    """The whole answer. ``independent``: the time is proven without trusting the operator.
+
+    ``folders``: those that the verifier gave; the findings are on their files.
+    """
 
     findings: tuple[Finding, ...]
     records: tuple[RecordBounds, ...]
@@ -127,6 +144,7 @@ class Verdict:
     tool: str
     trust_sha256: str
     bundle_sha256: str
+    folders: tuple[ComparedFolder, ...] = ()
 
     @property
     def outcome(self) -> Outcome:
@@ -196,6 +214,14 @@ def shown_values(values: Mapping[str, str | int], language: Language) -> dict[st
 def say_reason(reason: str, language: Language) -> str:
     """A reason, which is in English, in ``language``; one that has no Chinese stays as it is."""
     return in_chinese(reason) if language == "zh" else reason
+
+
+def say_folder(folder: ComparedFolder, language: Language = "en") -> str:
+    """How much of a folder was compared, and that nothing is said of the rest."""
+    template: str = words()["folder"]["absent" if folder.absent else "compared"][language]
+    return template.format(
+        name=safe(folder.name), compared=folder.compared, other=folder.other, absent=folder.absent
+    )
 
 
 def meaning(finding: Finding, language: Language = "en") -> tuple[str, str]:

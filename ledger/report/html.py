@@ -21,6 +21,7 @@ from ledger.proof.verdict import (
     headline,
     meaning,
     say,
+    say_folder,
     say_reason,
     words,
 )
@@ -140,7 +141,10 @@ class _Page:
             ("independent", self.yes(verdict.independent and stands)),
             ("compared", self.yes(verdict.carrier_checked)),
         ]
-        return f"<dl>{''.join(self.pair(*row) for row in rows)}</dl>\n"
+        folders = "".join(
+            f"<p>{escaped(say_folder(folder, self.language))}</p>\n" for folder in verdict.folders
+        )
+        return f"<dl>{''.join(self.pair(*row) for row in rows)}</dl>\n{folders}"
 
     def pair(self, key: str, value: str) -> str:
         return f"<dt>{self.word(key)}</dt><dd>{value}</dd>\n"

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ledger.proof.verdict import (
+    ComparedFolder,
     Finding,
     Language,
     Outcome,
@@ -18,6 +19,7 @@ from ledger.proof.verdict import (
     meaning,
     safe,
     say,
+    say_folder,
     words,
 )
 
@@ -41,6 +43,7 @@ def format_text(verdict: Verdict, language: Language, *, colour: bool = False) -
     hidden = len(verdict.findings) - len(shown)
     if hidden:
         rows.append(_HIDDEN[language].format(count=hidden))
+    rows += [say_folder(folder, language) for folder in verdict.folders]
     code = _COLOURS[verdict.outcome]
     return "\n".join([*rows, _paint(safe(headline(verdict, language)), f"1;{code}", colour)])
 
@@ -98,6 +101,7 @@ def format_json(verdict: Verdict) -> dict[str, Any]:  # Any: a JSON document
             "not_before": format_lower(verdict.not_before) if verdict.not_before else None,
         },
         "unchecked": list(verdict.unchecked_steps),
+        "folders": [_folder(folder) for folder in verdict.folders],
         "findings": [_finding(finding) for finding in verdict.findings],
         "records": [_record(record) for record in verdict.records],
         "tokens": [_token(token) for token in verdict.tokens],
@@ -106,6 +110,16 @@ def format_json(verdict: Verdict) -> dict[str, Any]:  # Any: a JSON document
         "tool": verdict.tool,
         "trust_sha256": verdict.trust_sha256,
         "bundle_sha256": verdict.bundle_sha256,
+    }
+
+
+def _folder(folder: ComparedFolder) -> dict[str, Any]:  # Any: a JSON document
+    return {
+        "name": folder.name,
+        "compared": folder.compared,
+        "not_disclosed": folder.other,
+        "absent": folder.absent,
+        "sentence": {"en": say_folder(folder, "en"), "zh": say_folder(folder, "zh")},
     }
 
 

@@ -56,7 +56,7 @@ def test_no_word_says_more_than_a_verdict_can() -> None:
 
 def test_every_step_and_outcome_has_its_words_and_no_other() -> None:
     table = words()
-    assert table.keys() == {"outcomes", "steps", "findings", "headline"}
+    assert table.keys() == {"outcomes", "steps", "findings", "folder", "headline"}
     assert table["outcomes"].keys() == {outcome.value for outcome in Outcome}
     assert tuple(table["steps"]) == STEPS
     for step in STEPS:
