@@ -12,9 +12,10 @@ import ledger
 from cli.given import require_plain
 from ledger.doors.carrier import FileCarrier, read_carrier
 from ledger.doors.files import read_bundle, read_limited
+from ledger.doors.pieces import digest_places
 from ledger.errors import MalformedError, NotFoundError
 from ledger.proof.bundle import Bundle, Digest
-from ledger.proof.disclosed import names_sm3
+from ledger.proof.disclosed import names_sm3, shown_places
 from ledger.proof.roots import default_trust, read_roots
 from ledger.proof.trust import MAX_TRUST_BYTES, Trust, parse_trust
 from ledger.proof.verdict import ComparedFolder, Verdict
@@ -78,10 +79,11 @@ def read_carriers(paths: Sequence[Path], bundle: Bundle) -> Given:
     found: dict[str, Digest] = {}
     folders: list[ComparedFolder] = []
     sm3 = bool(paths) and names_sm3(bundle)
+    places = shown_places(bundle) if paths else ()
     for path in paths:
         if not _is_folder(path):
             name = path.name if path.name not in found else os.fspath(path)
-            found[name] = _digest(path, sm3)
+            found[name] = _digest(path, sm3, places)
             continue
         disclosed = _disclosed_names(bundle)
         names = [name for name in disclosed if (path / name).is_file()]
@@ -92,7 +94,7 @@ def read_carriers(paths: Sequence[Path], bundle: Bundle) -> Given:
             hint = "give the folder that was anchored, or one file"
             text = f"{path} has no file at a path that this bundle discloses"
             raise NotFoundError(text, hint=hint)
-        found |= {name: _digest(path / name, sm3) for name in names}
+        found |= {name: _digest(path / name, sm3, places) for name in names}
         held = sum(len(files) for _, _, files in os.walk(path))
         absent = len(disclosed) - len(names)
         shown = path.name or os.fspath(path)
@@ -120,11 +122,13 @@ def _disclosed_names(bundle: Bundle) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _digest(path: Path, sm3: bool) -> Digest:
+def _digest(path: Path, sm3: bool, places: Sequence[tuple[int, int]]) -> Digest:
     carrier = read_carrier(path, sm3=sm3)
     if not isinstance(carrier, FileCarrier):
         raise NotFoundError(f"{path} is not a file")
-    return Digest(carrier.entry.size, carrier.entry.sha256, carrier.entry.sm3)
+    size = carrier.entry.size
+    pieces = digest_places(path, places, size)
+    return Digest(size, carrier.entry.sha256, carrier.entry.sm3, pieces)
 
 
 @cache

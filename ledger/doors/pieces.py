@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ledger.doors.files import read_blocks, read_limited
+from ledger.doors.files import BUFFER_BYTES, read_blocks, read_limited, unavailable
 from ledger.errors import MalformedError, UnavailableError
 from ledger.record.manifest import FileEntry
 from ledger.record.parts import (
@@ -46,6 +46,31 @@ def choose_scheme(path: Path, size_bytes: int, wanted: bool | None) -> str | Non
             raise MalformedError(f"{path.name} has more than {MAX_PARTS} pieces", hint=hint)
         return BYTES
     return scheme
+
+
+def digest_places(
+    path: Path, places: Iterable[tuple[int, int]], size_bytes: int
+) -> frozenset[tuple[int, int, bytes]]:
+    """Of each of ``places`` (offset and size) in the file at ``path``: both, and its SHA-256.
+
+    Left out are those that end beyond ``size_bytes`` or the file; constant memory.
+    UnavailableError.
+    """
+    found: set[tuple[int, int, bytes]] = set()
+    within = [(offset, size) for offset, size in places if offset + size <= size_bytes]
+    try:
+        with path.open("rb") as file:
+            for offset, size in within:
+                file.seek(offset)
+                digest, left = hashlib.sha256(), size
+                while block := file.read(min(left, BUFFER_BYTES)):
+                    digest.update(block)
+                    left -= len(block)
+                if not left:
+                    found.add((offset, size, digest.digest()))
+    except OSError as error:
+        raise unavailable("read", path, error) from error
+    return frozenset(found)
 
 
 def read_parts(path: Path, entry: FileEntry, scheme: str) -> Iterator[Part]:

@@ -27,8 +27,9 @@ SAID = frozenset(
 )
 """Steps whose proven findings a change may take away but not add to."""
 
-COUNTS = frozenset({"path", "number", "total", "shown", "size", "origin", "ledger"})
-"""Values of findings that change with what is left out: positions, counts, which checkpoint."""
+COUNTS = frozenset({"path", "number", "total", "shown", "size", "origin", "ledger", "places"})
+"""Values of findings that change with what is left out: positions, counts, which checkpoint,
+which pieces."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,12 +86,14 @@ KEPT_PLACES = 8192
 class Digest:
     """What is known of a file too big to hold: its size in bytes and its SHA-256.
 
-    ``sm3``: made where a record discloses one to compare it with, else None.
+    ``sm3``: made where a record discloses one to compare it with, else None. ``pieces``: offset,
+    size and SHA-256 of stretches of it, made where a bundle shows pieces that may stand there.
     """
 
     size: int
     sha256: bytes
     sm3: bytes | None = None
+    pieces: frozenset[tuple[int, int, bytes]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@
     excerpts/<e>/<first>-<last>    the bytes of pieces first to last, counted from 1
 
 An excerpt holds if each of its pieces is shown and the bytes at its place have the piece's digest.
-What is given to the verdict beside the bundle is known by size and digest only: it is one shown
-piece, or an excerpt of the bundle, or it cannot be told.
+What is given to the verdict beside the bundle is known by size and digests only: it is one shown
+piece, or an excerpt of the bundle, or a file with every shown piece at its place, of which nothing
+else is then said; or it cannot be told.
 """
 
 import hashlib
@@ -18,6 +19,9 @@ from ledger.proof.verdict import Finding, Outcome
 from ledger.record.parts import Part, check_cover, check_part_line, parse_shown_parts
 from ledger.record.record import Record
 from ledger.record.strict_json import JsonValue
+
+MAX_PLACES = 20
+"""Runs of shown pieces that a sentence names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,16 @@ class SeenParts:
         return next(
             (run for run in self.runs if (run.digest.size, run.digest.sha256) == want), None
         )
+
+    def stand_in(self, digest: Digest) -> bool:
+        """Whether a file of this ``digest`` has every shown piece at its place, and its size."""
+        last = self.shown[-1]
+        after = self.count - 1 - last.index
+        if self.size not in {None, digest.size} or last.stop + after > digest.size:
+            return False
+        if not after and last.stop != digest.size:
+            return False
+        return all((one.offset, one.size, one.sha256) in digest.pieces for one in self.shown)
 
     def may_withhold(self, size: int) -> bool:
         """Whether ``size`` bytes that are no run known here may be a run all the same."""
@@ -160,6 +174,26 @@ def run_finding(
         return Finding("carrier", Outcome.PROVEN, "excerpt", values, record)
     values["size"] = parts.size
     return Finding("carrier", Outcome.PROVEN, "excerpt-of-size", values, record)
+
+
+def pieces_finding(name: str, parts: SeenParts, number: int, total: int, record: str) -> Finding:
+    """The finding that all shown pieces of record ``number`` stand in the file called ``name``."""
+    runs: list[tuple[int, int]] = []
+    for part in parts.shown:
+        start = runs.pop()[0] if runs and runs[-1][1] == part.offset else part.offset
+        runs.append((start, part.stop))
+    places = [f"{start + 1}-{stop}" for start, stop in runs[:MAX_PLACES]]
+    places += ["…"] if len(runs) > MAX_PLACES else []
+    values: dict[str, str | int] = {
+        "name": name,
+        "number": number,
+        "total": total,
+        "scheme": parts.scheme,
+        "shown": len(parts.shown),
+        "count": parts.count,
+        "places": ", ".join(places),
+    }
+    return Finding("carrier", Outcome.PROVEN, "pieces", values, record)
 
 
 def _read_excerpts(

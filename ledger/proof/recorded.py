@@ -11,7 +11,7 @@ from unicodedata import normalize
 
 from ledger.errors import LedgerError, MalformedError, VerificationError
 from ledger.proof.bundle import Bundle, Digest, Index
-from ledger.proof.excerpted import SeenParts, may_be_run, read_parts, run_finding
+from ledger.proof.excerpted import SeenParts, may_be_run, pieces_finding, read_parts, run_finding
 from ledger.proof.verdict import Finding, Outcome
 from ledger.record.chain import ChainReport, check_chain
 from ledger.record.manifest import FileEntry, check_line, parse_shown_lines
@@ -171,7 +171,8 @@ def check_carriers(
         elif not any(_discloses(one, given) for one in asked):
             findings.append(Finding("carrier", Outcome.UNCHECKED, "not-disclosed", values))
         elif any(_may_withhold(one, given) for one in asked):
-            findings.append(Finding("carrier", Outcome.UNCHECKED, "unknown", values))
+            unknown = Finding("carrier", Outcome.UNCHECKED, "unknown", values)
+            findings += _match_pieces(asked, total, given) or [unknown]
         else:
             findings.append(Finding("carrier", Outcome.REFUTED, "no-match", values))
     return findings
@@ -188,17 +189,37 @@ def _discloses(one: SeenRecord, given: GivenCarrier) -> bool:
     return bool(one.files) or _names_file(one) or pieces
 
 
+def _names(one: SeenRecord) -> set[str]:
+    """The names under which the record shows what a file can be held to."""
+    carrier = one.record.carrier
+    names = {name for _, file in one.files for name in (file.path, file.path.split("/")[-1])}
+    if _names_file(one) and "name" in carrier:
+        names.add(str(carrier["name"]))
+    return names | (set() if one.parts is None else one.parts.names)
+
+
+def _match_pieces(asked: Sequence[SeenRecord], total: int, given: GivenCarrier) -> list[Finding]:
+    """The findings if ``given``, of which nothing else is known, has all shown pieces in it.
+
+    A record that shows a digest of its whole file, or the name of ``given``, is of another one.
+    """
+    if any(given.name in _names(one) for one in asked):
+        return []
+    findings: list[Finding] = []
+    for one in asked:
+        if one.parts is None or _names_file(one) or not one.parts.stand_in(given.digest):
+            continue
+        findings.append(pieces_finding(given.name, one.parts, one.number, total, one.name))
+    return findings
+
+
 def _may_withhold(one: SeenRecord, given: GivenCarrier) -> bool:
     """Whether ``given`` may be a file of the record's folder, or pieces, that are not shown.
 
     Not if it came in the bundle, nor under the name of what is shown: that one is another.
     """
     carrier = one.record.carrier
-    names = {name for _, file in one.files for name in (file.path, file.path.split("/")[-1])}
-    if _names_file(one) and "name" in carrier:
-        names.add(str(carrier["name"]))
-    names |= set() if one.parts is None else one.parts.names
-    if given.record is not None or given.name in names:
+    if given.record is not None or given.name in _names(one):
         return False
     if may_be_run(given.digest.size, carrier, one.parts):
         return True

@@ -165,7 +165,7 @@ class Verdict:
         if not self.carrier_checked:
             return "record"
         held = {f.code for f in self.findings if f.step == "carrier" and f.outcome == "proven"}
-        return "excerpt" if held <= {"excerpt", "excerpt-of-size"} else "carrier"
+        return "excerpt" if held <= {"excerpt", "excerpt-of-size", "pieces"} else "carrier"
 
     @property
     def exit_code(self) -> int:

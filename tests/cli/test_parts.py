@@ -162,7 +162,7 @@ def test_excerpts_on_the_command_line_are_told_or_left_open_but_not_refuted_wron
     run = b"".join(ROWS[119:122])
     assert code(path, ROWS[119], 0) == code(path, ROWS[129], 0) == "excerpt"
     # A run of shown pieces without its bytes, a withheld piece, anything else: it cannot be told.
-    for content in (run, ROWS[7], b"other\n", b"".join(ROWS[:SOME])):
+    for content in (run, ROWS[7], b"other\n"):
         assert code(path, content, 3) == "unknown"
     assert code(with_bytes, run, 0) == "excerpt"
     assert code(with_bytes, b"".join(ROWS[119:121]), 3) == "unknown"
@@ -172,6 +172,53 @@ def test_excerpts_on_the_command_line_are_told_or_left_open_but_not_refuted_wron
     assert code(whole, b"".join(ROWS[:SOME]), 0) == "file"
     assert code(whole, b"".join(ROWS[:SOME])[:-1] + b"x", 1) == "no-match"
     assert code(whole, run, 3) == "unknown"
+
+
+def test_the_file_itself_is_held_to_the_pieces_shown_and_to_nothing_else(
+    tally: Tally, table: Path
+) -> None:
+    path = bundled(tally, "--part", "2-3,130")
+    of_size = bundled(tally, "--part", "2-3", "--disclose", "carrier.size", name="size.zip")
+    last = bundled(tally, "--part", "300", name="last.zip")
+    named = bundled(tally, "--part", "2-3", "--with-carriers", name="named.zip")
+    digest = bundled(tally, "--part", "2", "--disclose", "carrier.sha256", name="digest.zip")
+    trust = moved(tally)
+    whole, place = b"".join(ROWS[:SOME]), len(b"".join(ROWS[:129]))
+
+    def judge(bundle: Path, content: bytes, want: int, name: str = "some.csv") -> list[Any]:
+        (tally.work / name).write_bytes(content)
+        answer = tally.json("verify", bundle, name, "--trust", trust, code=want)
+        found = [one for one in findings(answer, "carrier") if "path" not in one["values"]]
+        assert want or "the pieces shown of the carrier existed" in answer["headline"]["en"]
+        return [one for one in found if one["values"]["name"] == name]
+
+    [found] = judge(path, whole, 0)
+    assert (found["code"], found["outcome"]) == ("pieces", "proven")
+    begin = len(HEADER) + 1
+    places = f"{begin}-{begin - 1 + len(ROWS[1] + ROWS[2])}, {place + 1}-{place + len(ROWS[129])}"
+    said = {"shown": 3, "count": SOME, "places": places, "scheme": "lines", "number": 1}
+    assert said.items() <= found["values"].items()
+    tried = tally("attack", path, "some.csv", "--trust", trust)
+    assert (tried.code, "SLIPPED" in tried.out) == (0, False)
+    for language, words in (("en", "the rest of it was not compared"), ("zh", "其余内容未作比对")):
+        assert words in tally("verify", path, "some.csv", "--trust", trust, "--lang", language).out
+    # Nothing is said of the rest of it.
+    assert judge(path, whole[: place + len(ROWS[129])] + b"x" * 9999, 0)[0]["code"] == "pieces"
+    changed_piece = whole[:place] + b"x" + whole[place + 1 :]
+    moved_on = b"x" + whole
+    cut = whole[: place + 3]
+    # Fewer bytes behind the last shown piece than there are pieces.
+    short = whole[: place + len(ROWS[129]) + 9]
+    for content in (changed_piece, moved_on, cut, short, b""):
+        assert [one["code"] for one in judge(path, content, 3)] == ["unknown"]
+    assert judge(of_size, whole, 0)[0]["code"] == "pieces"
+    assert judge(of_size, whole[:-1], 3)[0]["code"] == "unknown"
+    assert judge(of_size, whole + b"x", 1)[0]["code"] == "no-match"
+    assert judge(last, whole, 0)[0]["code"] == "pieces"
+    assert judge(last, whole + b"x", 3)[0]["code"] == "unknown"
+    # Where more is known of a file, its pieces are not enough.
+    assert judge(named, whole, 1, "2-3")[0]["code"] == "no-match"
+    assert judge(digest, whole[:-1] + b"x", 3)[0]["code"] == "unknown"
 
 
 def test_forged_moved_and_swapped_pieces_are_refuted(tally: Tally, table: Path) -> None:

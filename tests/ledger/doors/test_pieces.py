@@ -1,5 +1,6 @@
 """Pieces of files on disk: the scheme by content, and the very bytes that were read before."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from ledger.doors import pieces
 from ledger.doors.carrier import FileCarrier, read_carrier
 from ledger.doors.files import BUFFER_BYTES
-from ledger.doors.pieces import choose_scheme, read_parts
+from ledger.doors.pieces import choose_scheme, digest_places, read_parts
 from ledger.errors import MalformedError, NotFoundError, UnavailableError
 from ledger.record.manifest import FileEntry
 from ledger.record.parts import MAX_NOTEBOOK_BYTES, PIECE_BYTES
@@ -112,3 +113,20 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     path.mkdir()
     with pytest.raises(UnavailableError, match="cannot read"):
         list(read_parts(path, entry, "lines"))
+
+
+def test_places_in_a_file_have_the_digests_of_their_bytes(tmp_path: Path) -> None:
+    content = b"0123456789" * (BUFFER_BYTES // 5)
+    path, entry = made(tmp_path, content)
+    big = (3, BUFFER_BYTES + 7)
+    places = [(0, 1), big, (len(content) - 1, 1), (len(content) - 1, 2), (1 << 52, 1)]
+    assert digest_places(path, places, entry.size) == {
+        (offset, size, hashlib.sha256(content[offset : offset + size]).digest())
+        for offset, size in places[:3]
+    }
+    # It is shorter than it was a moment ago.
+    path.write_bytes(b"0")
+    assert {place[0] for place in digest_places(path, places, entry.size)} == {0}
+    path.unlink()
+    with pytest.raises(UnavailableError):
+        digest_places(path, places, entry.size)
