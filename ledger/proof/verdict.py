@@ -237,9 +237,10 @@ def headline(verdict: Verdict, language: Language = "en") -> str:
     if verdict.outcome is Outcome.REFUTED:
         fault = verdict.first_fault
         assert fault is not None  # noqa: S101 - refuted means that there is one
-        return str(table["refuted"][language].format(step=fault.step, fault=say(fault, language)))
+        step = _named([fault.step], language)
+        return str(table["refuted"][language].format(step=step, fault=say(fault, language)))
     if verdict.outcome is Outcome.UNCHECKED:
-        steps = ", ".join(verdict.unchecked_steps) or "-"
+        steps = _named(verdict.unchecked_steps, language) or "-"
         return str(table["unchecked"][language].format(steps=steps))
     trust = "independent" if verdict.independent else "operator"
     assert verdict.not_after is not None  # noqa: S101 - else the outcome is not proven
@@ -249,10 +250,18 @@ def headline(verdict: Verdict, language: Language = "en") -> str:
         time=format_upper(verdict.not_after),
     )
     if verdict.unchecked_steps:
-        text += table["but"][language].format(steps=", ".join(verdict.unchecked_steps))
+        text += table["but"][language].format(steps=_named(verdict.unchecked_steps, language))
     if verdict.development:
         text += table["development"][language]
     return text
+
+
+def _named(steps: Sequence[str], language: Language) -> str:
+    """Step ids as a headline lists them, in Chinese each behind its label."""
+    if language == "en":
+        return ", ".join(steps)
+    table = words()["steps"]
+    return "、".join(f"{table[step]['label'][language]}（{step}）" for step in steps)
 
 
 def order_findings(findings: Sequence[Finding]) -> tuple[Finding, ...]:

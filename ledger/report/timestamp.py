@@ -5,7 +5,7 @@ Words are in ``timestamp_words.json``; the words for outcomes are the verdict's.
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -103,27 +103,34 @@ def headline(appraisal: Appraisal, language: Language = "en") -> str:
     fault = appraisal.first_fault
     if fault is not None:
         said = say(fault, language)
-        return str(table["refuted"][language].format(check=fault.name, fault=said))
+        return str(table["refuted"][language].format(check=_named([fault], language), fault=said))
     if appraisal.outcome is Outcome.UNCHECKED:
         named = [c for c in appraisal.checks if c.name in appraisal.required]
         missing = [c for c in named if c.outcome == "unchecked"]
         if [c.code for c in missing] == ["no-data"]:
             return str(table["no-data"][language])
         weak = [c for c in missing if c.code == "weak"]
-        names = ", ".join(c.name for c in weak or missing)
+        names = _named(weak or missing, language)
         return str(table["weak" if weak else "unchecked"][language].format(checks=names))
     assert appraisal.bounds is not None  # noqa: S101 - else the outcome is not proven
     text: str = table["proven"][language].format(time=format_upper(appraisal.bounds[1]))
     if unchecked := _worth_naming(appraisal):
-        text += table["but"][language].format(checks=", ".join(unchecked))
+        text += table["but"][language].format(checks=_named(unchecked, language))
     return text + (table["development"][language] if appraisal.development else "")
 
 
-def _worth_naming(appraisal: Appraisal) -> list[str]:
+def _worth_naming(appraisal: Appraisal) -> list[Check]:
     """What stayed unchecked, apart from what was never asked for."""
     asked = {"bare", "no-request", "no-trust-file"}
     checks = (check for check in appraisal.checks if check.outcome == "unchecked")
-    return [check.name for check in checks if check.code not in asked]
+    return [check for check in checks if check.code not in asked]
+
+
+def _named(checks: Sequence[Check], language: Language) -> str:
+    """Checks as a headline lists them, in Chinese each behind its label."""
+    if language == "en":
+        return ", ".join(check.name for check in checks)
+    return "、".join(f"{label(check, language)}（{check.name}）" for check in checks)
 
 
 def format_text(
