@@ -8,8 +8,10 @@ from typing import Any
 import click
 
 from cli.compose import Tally, check_notebook, open_to_read, vault_folder
+from cli.listed import list_files
 from cli.output import (
     EXIT_DONE,
+    EXIT_INCOMPLETE,
     format_size,
     hint,
     json_option,
@@ -22,7 +24,7 @@ from cli.terms import term_choice
 from ledger.holder.records import name_of
 from ledger.holder.said import DIGEST_PREFIX
 from ledger.holder.search import Query, count_listed, find_listed
-from ledger.record.manifest import FileEntry, parse_line
+from ledger.record.manifest import FileEntry
 from ledger.record.record import parse_record
 
 PAGE = 50
@@ -36,7 +38,9 @@ _TIMES = [_DAY, "%Y-%m-%dT%H:%M:%SZ"]
 
 
 @click.command()
-@click.option("--search", "text", metavar="TEXT", help="Words in titles, notes, labels, paths.")
+@click.option(
+    "--search", "text", metavar="TEXT", help="Words in titles, notes, labels, paths given."
+)
 @click.option("--notebook", help="Only this notebook.")
 @click.option("--kind", type=term_choice("kind"), help="Only this kind.")
 @click.option("--stage", type=term_choice("stage"), help="Only this stage.")
@@ -55,6 +59,7 @@ def log(
 ) -> int:
     """The records, newest last: number, place in the notebook, time, what, where it stands.
 
+    --search looks at what was anchored, not at the files inside a folder: `tally show` lists them.
     On a terminal the newest 50, unless --limit says otherwise; else all.
     """
     tally = open_to_read(vault_folder(vault))
@@ -81,6 +86,8 @@ def log(
         result("\n".join(map(_line, rows[start : start + AT_ONCE])))
     if not rows and tally.vault.records.count():
         talk("no record is like that")
+        if query.text:
+            hint("names of files inside a folder are not searched: tally show RECORD --files")
     elif not rows:
         talk("no records yet")
         hint("tally anchor FOLDER")
@@ -143,7 +150,10 @@ def _rows(tally: Tally, query: Query) -> list[dict[str, Any]]:  # Any: JSON docu
 @vault_option
 @json_option
 def show(record: str, with_files: bool, vault: str | None, as_json: bool) -> int:
-    """One RECORD (number or entry): every claim in it, for your own eyes."""
+    """One RECORD (number or entry): every claim in it, for your own eyes.
+
+    Exit 3 if the list of its files is not in the vault.
+    """
     tally = open_to_read(vault_folder(vault))
     stored = tally.vault.records.find(record)
     parsed = parse_record(stored.sdjwt)
@@ -153,13 +163,11 @@ def show(record: str, with_files: bool, vault: str | None, as_json: bool) -> int
         "carrier": dict(parsed.carrier),
         "key": parsed.thumbprint,
     }
-    files: list[FileEntry] = []
-    if stored.manifest is not None:
-        files = [parse_line(line) for line in tally.vault.manifests.read(stored.manifest)]
+    files, lost = list_files(tally.vault, stored)
     if as_json:
-        value["files"] = [_file_json(entry) for entry in files]
+        value["files"] = [_file_json(entry) for entry in files] if lost is None else None
         print_json(value)
-        return EXIT_DONE
+        return EXIT_DONE if lost is None else EXIT_INCOMPLETE
     result(f"record   {stored.name}, {stored.notebook}/{stored.seq}, {value['state']}")
     result(f"entry    {stored.entry.hex()}")
     result(f"key      {parsed.thumbprint}")
@@ -174,7 +182,10 @@ def show(record: str, with_files: bool, vault: str | None, as_json: bool) -> int
         result(f"  {entry.path}  {format_size(entry.size)}  {tail}")
     if len(files) > 10 and not with_files:
         result(f"  … and {len(files) - 10} more (--files)")
-    return EXIT_DONE
+    if lost is not None:
+        talk(f"the files of record {stored.name} cannot be listed: {lost}")
+        hint(lost.hint or "tally vault check")
+    return EXIT_DONE if lost is None else EXIT_INCOMPLETE
 
 
 def _file_json(entry: FileEntry) -> dict[str, Any]:  # Any: a JSON document

@@ -10,6 +10,7 @@ import click
 
 from cli.afar import pin_ledger
 from cli.compose import Tally, make_tally, now, open_to_read, pending_words, vault_folder
+from cli.listed import list_files
 from cli.output import (
     EXIT_DONE,
     EXIT_INCOMPLETE,
@@ -39,7 +40,7 @@ from ledger.holder.records import StoredRecord
 from ledger.holder.said import DIGEST_PREFIX
 from ledger.proof.revocation import find_captured
 from ledger.record.claims import format_time
-from ledger.record.manifest import FileEntry, parse_line
+from ledger.record.manifest import FileEntry
 from ledger.report.timestamp import say_captured
 
 
@@ -244,6 +245,8 @@ def _tell_changes(changes: dict[str, list[str]]) -> None:
             result(f"{state:9}{name}")
         if len(names) > 50:
             result(f"{state:9}… and {len(names) - 50} more")
+    if "unknown" in changes:
+        hint("put manifests/ back from a backup; `tally vault check` says what else is missing")
 
 
 def _tell_alarms(alarms: Sequence[Item]) -> None:
@@ -279,34 +282,43 @@ def _changes(tally: Tally, path: Path) -> dict[str, list[str]]:
 def _on_disk(tally: Tally, path: Path) -> dict[str, list[str]]:
     """Names under ``path`` by state."""
     record, inside = _nearest(tally, Path(os.path.realpath(path)))
-    lines: dict[str, FileEntry] = {}
-    if record is not None and record.manifest is not None:
-        for entry in map(parse_line, tally.vault.manifests.read(record.manifest)):
-            if inside in {"", entry.path} or entry.path.startswith(f"{inside}/"):
-                lines[entry.path] = entry
-    if record is None or (inside and not lines):
+    files, lost = ([], None) if record is None else list_files(tally.vault, record)
+    if record is None or (inside and not any(_is_in(inside, one) for one in files)):
         if not os.path.lexists(path):
             raise NotFoundError(f"no such file or folder: {path}")
-        return {"new": [str(path)]}
+        return {"new": [str(path)]} if lost is None else {"unknown": [f"{path}: {lost}"]}
     try:
         with reading_progress("reading") as progress:
             carrier = read_carrier(path, skip_unreadable=True, progress=progress)
     except NotFoundError:
         return {"missing": [str(path)]}
     if not inside and content_of(carrier) == record.content:
-        return {"anchored": [f"{path} as record {record.number}"]}
+        skipped = sum(entry.skipped is not None for entry in _by_name(carrier, "").values())
+        but = f", {skipped} skipped" if skipped else ""
+        return {"anchored": [f"{path} as record {record.number}{but}"]}
     if record.manifest is None:
         return {"changed": [str(path)]}
-    now = _by_name(carrier, inside)
+    if lost is not None:
+        return {"changed": [str(path)], "unknown": [f"which files of it: {lost}"]}
+    changes = _compare(files, _by_name(carrier, inside), inside)
+    return changes if any(changes.values()) else {"anchored": [f"{path} in record {record.number}"]}
+
+
+def _compare(
+    files: Sequence[FileEntry], now: dict[str, FileEntry], inside: str
+) -> dict[str, list[str]]:
+    """Names of what is ``now`` at ``inside`` of a folder, by state, against its anchored files."""
+    lines = {one.path: one for one in files if _is_in(inside, one)}
     both = [name for name in now if name in lines and _differ(now[name], lines[name])]
-    changes = {
+    return {
         "new": sorted(now.keys() - lines.keys()),
         "changed": sorted(both),
         "missing": sorted(lines.keys() - now.keys()),
     }
-    if not any(changes.values()):
-        return {"anchored": [f"{path} in record {record.number}"]}
-    return changes
+
+
+def _is_in(inside: str, file: FileEntry) -> bool:
+    return inside in {"", file.path} or file.path.startswith(f"{inside}/")
 
 
 def _of_digest(tally: Tally, digest: str) -> dict[str, list[str]]:

@@ -56,7 +56,10 @@ class Manifests:
 
         They are as they were written, or not: whoever relies on them computes the root.
         """
-        content = read_limited(self._folder / root, MAX_MANIFEST_BYTES)
+        try:
+            content = read_limited(self._folder / root, MAX_MANIFEST_BYTES)
+        except NotFoundError as error:
+            raise _missing(root) from error
         try:
             return content.decode("ascii").removesuffix("\n").split("\n")
         except UnicodeDecodeError as error:
@@ -73,5 +76,10 @@ class Manifests:
             raise MalformedError(f"manifest {root[:16]} of the vault is damaged") from error
         except OSError as error:
             if is_absent(error):
-                raise NotFoundError(f"no such file: {path}") from error
+                raise _missing(root) from error
             raise unavailable("read", path, error) from error
+
+
+def _missing(root: str) -> NotFoundError:
+    hint = "put manifests/ back from a backup; `tally vault check` says what else is missing"
+    return NotFoundError(f"the list {root[:16]} of the vault is missing", hint=hint)

@@ -406,7 +406,7 @@ def test_damaged_or_missing_lines_of_the_vault_are_told(tally: Tally, table: Pat
         assert "damaged" in told.out + told.err
     kept.unlink()
     assert tally("vault", "check", "--all").code != 0
-    assert "no such file" in tally("bundle", "1", "--part", "8", "--dry-run").err
+    assert "of the vault is missing" in tally("bundle", "1", "--part", "8", "--dry-run").err
 
 
 def test_any_byte_changed_in_the_new_files_is_never_proven(tally: Tally, table: Path) -> None:

@@ -141,6 +141,30 @@ def test_status_of_a_part_is_told_by_the_folder_it_was_anchored_in(
     assert tally("status", folder / "none").code == 2
 
 
+def test_lost_list_of_files_hides_nothing_else(tally: Tally, folder: Path) -> None:
+    (folder / "link").symlink_to("a.txt")
+    tally("anchor", folder, "--skip-unreadable")
+    assert f"anchored {folder} as record 1, 1 skipped" in tally("status", folder).out
+    for one in (tally.vault / "manifests").iterdir():
+        one.unlink()
+    lost, advice = "of the vault is missing", "hint: put manifests/ back from a backup"
+    # That nothing changed is known without the list.
+    assert list(tally.json("status", folder)["changes"]) == ["anchored"]
+    (folder / "a.txt").write_bytes(b"changed")
+    ran = tally("status", folder)
+    assert (ran.code, lost in ran.out, advice in ran.err) == (3, True, True)
+    assert "ledger " in ran.out
+    assert f"changed  {folder}" in ran.out
+    changes = tally.json("status", folder / "a.txt", code=3)["changes"]
+    assert (list(changes), lost in changes["unknown"][0]) == (["unknown"], True)
+    ran = tally("show", "1")
+    assert (ran.code, "carrier.manifest" in ran.out, advice in ran.err) == (3, True, True)
+    assert "the files of record 1 cannot be listed: the list" in ran.err
+    assert tally.json("show", "1", code=3)["files"] is None
+    ran = tally("bundle", "--file", "a.txt", "--dry-run")
+    assert (ran.code, lost in ran.err, advice in ran.err) == (2, True, True)
+
+
 def test_log_and_show_tell_each_record(tally: Tally, folder: Path) -> None:
     tally("anchor", folder, "--title", "配方\u202e", "--stage", "idea")
     tally("anchor", folder / "a.txt", "--notebook", "other", "--no-wait")
