@@ -25,7 +25,8 @@ from cli.output import (
     result,
     talk,
 )
-from ledger.doors.files import read_bundle, write_durably
+from ledger.doors.bundle_files import read_bundle
+from ledger.doors.files import write_durably
 from ledger.operator.devtsa import DevelopmentTsa
 from ledger.proof.attack import attack as try_mutations
 from ledger.proof.attack import choose_mutations

@@ -18,7 +18,7 @@ from cli.output import (
     talk,
     vault_option,
 )
-from ledger.doors.files import write_bundle
+from ledger.doors.bundle_files import write_bundle
 from ledger.errors import UnavailableError
 from ledger.holder.bundling import BYTES, FILE, PIECES, Bundler, Choice, Plan
 from ledger.holder.excerpts import parse_pieces

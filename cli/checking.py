@@ -10,8 +10,9 @@ from pathlib import Path
 
 import ledger
 from cli.given import require_plain
+from ledger.doors.bundle_files import read_bundle
 from ledger.doors.carrier import FileCarrier, read_carrier
-from ledger.doors.files import read_bundle, read_limited
+from ledger.doors.files import read_limited
 from ledger.doors.pieces import digest_places
 from ledger.errors import MalformedError, NotFoundError
 from ledger.proof.bundle import Bundle, Digest

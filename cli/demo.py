@@ -15,8 +15,9 @@ from cli.compose import Tally, make_tally
 from cli.demo_words import said
 from cli.output import EXIT_DONE, EXIT_REFUTED, as_language, colour, language_option, result, talk
 from cli.tsas import DEVELOPMENT_TRUST
+from ledger.doors.bundle_files import write_bundle
 from ledger.doors.carrier import FileCarrier, FolderCarrier, read_carrier
-from ledger.doors.files import write_bundle, write_durably
+from ledger.doors.files import write_durably
 from ledger.errors import NotFoundError
 from ledger.holder.bundling import Bundler, Choice, Plan
 from ledger.holder.config import Config

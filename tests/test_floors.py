@@ -39,8 +39,8 @@ ORDER: Mapping[str, str] = {
         " token_fields fields mutations rearranged forgeries not_evidence attack"
     ),
     "ledger/doors": (
-        "zip_layout drives hashing files sqlite keys keyring http foreign carrier pieces"
-        " tsa_setting client"
+        "zip_layout drives hashing files bundle_files sqlite keys keyring http foreign"
+        " carrier pieces tsa_setting client"
     ),
     "ledger/operator": (
         "store/protocol store/memory store/sqlite"

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ledger.doors.files import read_bundle
+from ledger.doors.bundle_files import read_bundle
 from ledger.proof.attack import apply_flip, choose_flips
 from ledger.proof.bundle import Bundle, make_index, parse_index
 from ledger.proof.trust import parse_trust

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.doors.files import read_bundle
+from ledger.doors.bundle_files import read_bundle
 from ledger.record.record import sm3_of
 from tests.cli.conftest import Tally
 

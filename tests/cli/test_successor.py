@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cli import successor
-from ledger.doors.files import read_bundle
+from ledger.doors.bundle_files import read_bundle
 from ledger.holder.successions import Successions
 from ledger.operator.closed import ClosedLedger
 from ledger.record.record import parse_record

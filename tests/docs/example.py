@@ -17,7 +17,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
-from ledger.doors.files import read_bundle
+from ledger.doors.bundle_files import read_bundle
 from ledger.operator.devtsa import DevelopmentTsa
 from ledger.proof.bundle import INDEX, VKEYS, Bundle, Digest, format_consistency, make_index
 from ledger.proof.stamps import format_certificate

@@ -6,7 +6,7 @@ from functools import cache
 
 import pytest
 
-from ledger.doors.files import read_bundle
+from ledger.doors.bundle_files import read_bundle
 from ledger.proof.bundle import Bundle
 from ledger.proof.mutations import mutate, one_of_each_field
 from ledger.proof.rearranged import rearrangements

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from ledger.doors import files
-from ledger.doors.files import read_bundle, write_bundle
+from ledger.doors import bundle_files as files
+from ledger.doors.bundle_files import read_bundle, write_bundle
 from ledger.errors import ConflictError, MalformedError, NotFoundError, UnavailableError
-from ledger.proof.bundle import Bundle, Digest
+from ledger.proof.bundle import Bundle, Digest, make_index
 from tests.deep import deep_folder
 
 ENTRY = "0123456789abcdef"
@@ -152,7 +152,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
     "bzip2": (_compress_with(12), "compression 12"),
     "lzma": (_compress_with(14), "compression 14"),
     "unknown": (_compress_with(99), "compression 99|not a bundle"),
-    "content": (_patch(b"read me\n", b"read ME\n"), "Bad CRC-32|damaged|not a bundle"),
+    "content": (_patch(b"read me\n", b"read ME\n"), "is a damaged ZIP: Bad CRC-32"),
     "long": (_add("records/" + "x" * 1100), "more than 1024 bytes"),
 }
 
@@ -164,6 +164,50 @@ def test_hostile_zip_is_refused(tmp_path: Path, name: str) -> None:
     change(path)
     with pytest.raises(MalformedError, match=message):
         read_bundle(path)
+
+
+@pytest.mark.parametrize("where", ["content", "end"])
+def test_a_zip_that_was_damaged_is_not_called_something_else(tmp_path: Path, where: str) -> None:
+    path = make_zip(tmp_path / "x.zip", whole())
+    content = path.read_bytes()
+    damaged = {
+        "content": content.replace(b"read me\n", b"read ME\n"),
+        "end": content[:-30],
+    }
+    path.write_bytes(damaged[where])
+    with pytest.raises(MalformedError, match=r"^x\.zip is a damaged ZIP: ") as caught:
+        read_bundle(path)
+    assert (
+        caught.value.hint == "get it again, as it was sent: bytes changed or were lost on the way"
+    )
+
+
+@pytest.mark.parametrize("name", [".DS_Store", "J", f"{CARRIER}.bak", "stamps/1/README"])
+def test_a_file_of_a_folder_that_its_index_does_not_list_is_named(
+    tmp_path: Path, name: str
+) -> None:
+    """Whoever put it there, it shows nothing false of the bundle; in a ZIP it is judged."""
+    place = tmp_path / "folder"
+    place.mkdir()
+    bundle = make_index(Bundle({"README.txt": b"read me\n"}, {}), {})
+    for path, content in bundle.files.items():
+        (place / path).write_bytes(content)
+    assert read_bundle(place) == bundle
+    (place / name).parent.mkdir(parents=True, exist_ok=True)
+    (place / name).write_bytes(b"")
+    with pytest.raises(MalformedError, match=f"^{name} is in the folder and not in its") as caught:
+        read_bundle(place)
+    assert caught.value.hint == "take it out of the folder, or give the ZIP as it came"
+    zipped = make_zip(tmp_path / "x.zip", {**bundle.files, name: b""})
+    assert name in {*read_bundle(zipped).files, *read_bundle(zipped).carriers}
+
+
+def test_a_folder_without_a_name_is_called_as_it_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(MalformedError, match=r"^\. is not a bundle: it has no bundle\.json"):
+        read_bundle(Path())
 
 
 def test_bomb_is_refused_before_it_is_unpacked(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.doors.files import read_bundle
+from ledger.doors.bundle_files import read_bundle
 from ledger.doors.zip_layout import check_layout
 from ledger.errors import MalformedError
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.doors.files import read_bundle, write_bundle
+from ledger.doors.bundle_files import read_bundle, write_bundle
 from ledger.errors import ConflictError, MalformedError, NotFoundError
 from ledger.holder.bundling import Bundler, Choice, Plan
 from ledger.proof.bundle import Digest

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from ledger.doors.bundle_files import read_bundle, write_bundle
 from ledger.doors.carrier import read_carrier
-from ledger.doors.files import read_bundle, write_bundle
 from ledger.holder.anchoring import Anchorer
 from ledger.holder.bundling import Bundler, Choice, Plan
 from ledger.holder.said import Wish
