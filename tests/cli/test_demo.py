@@ -52,6 +52,16 @@ def test_demo_on_ones_own_carrier_only_reads_it(
     own = [line for line in ran.out.splitlines() if line and line[0] not in " $"]
     assert [line for line in own if max(line) < "\u4e00"] == []
     assert [line for line in own if english_in(line)] == []
+    [work] = place.iterdir()
+    page = (work / "verdict.html").read_text(encoding="utf-8")
+    assert english_in(re.sub(r"<style>.*?</style>|<[^>]*>", "\n", page, flags=re.DOTALL)) == []
+    forgeries = sorted(work.glob("forged-*.zip"))
+    assert len(forgeries) == 5
+    for forged in forgeries:
+        trust = work / "vault" / "development-trust.toml"
+        told = bare.json("verify", forged, "--trust", trust, code=1)
+        said = [told["headline"], *(one["sentence"] for one in told["findings"])]
+        assert [one["zh"] for one in said if english_in(one["zh"])] == []
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
