@@ -119,7 +119,7 @@ def _from_options(said: Mapping[str, Any], records: Records) -> dict[str, JsonVa
         claims["provenance"] = dict(_pair(text, "--provenance") for text in said["provenance"])
     if said["environment"] is not None:
         claims["environment"] = _environment(said["environment"])
-    refs = [_pair(text, "--ref") for text in said["refs"]]
+    refs = [_relation(text) for text in said["refs"]]
     refs += [] if said["revises"] is None else [("wasRevisionOf", said["revises"])]
     if refs:
         claims["refs"] = [
@@ -158,6 +158,15 @@ def _pair(text: str, option: str) -> tuple[str, str]:
     if not equals:
         raise MalformedError(f"{option} is {text!r}, want a name, =, and what is said")
     return key, value
+
+
+def _relation(text: str) -> tuple[str, str]:
+    rel, reference = _pair(text, "--ref")
+    known = [term.code for term in terms("rel")]
+    if rel not in known:
+        hint = f"there are: {', '.join(known)}"
+        raise MalformedError(f"--ref is {text!r}: {rel!r} is no relation", hint=hint)
+    return rel, reference
 
 
 def _environment(text: str) -> JsonValue:

@@ -24,6 +24,9 @@ from ledger.doors.files import write_durably
 from ledger.holder.keys import StoredKey
 from ledger.holder.vault import Vault, open_vault
 
+REVOKED_BY = 8
+"""Characters of a thumbprint that revoke its key: no slip of a finger names one."""
+
 
 @click.group(invoke_without_command=True)
 @click.pass_context
@@ -169,13 +172,14 @@ def _write_private(vault: Vault, one: StoredKey, output: Path) -> None:
 @vault_option
 @json_option
 def revoke(thumbprint: str, vault: str | None, as_json: bool) -> int:
-    """End the KEY of a notebook, which goes on with a new one.
+    """End the KEY of a notebook, for good; the notebook goes on with a new one.
 
+    KEY is its thumbprint, 8 characters of it at least: this cannot be undone.
     What it signed before stands, as far as that is shown to be before. `tally sync` has the
     revocation stamped: until then it bounds nothing.
     """
     tally = open_tally(vault_folder(vault), writing=True)
-    one = tally.vault.keys.find(thumbprint)
+    one = tally.vault.keys.find(thumbprint, REVOKED_BY)
     record = tally.anchorer.signer.revoke(one)
     # If we die from here on, the next command that sends does it.
     tally.anchorer.send()

@@ -23,7 +23,7 @@ from cli.output import (
 from cli.terms import term_choice
 from ledger.holder.records import name_of
 from ledger.holder.said import DIGEST_PREFIX
-from ledger.holder.search import Query, count_listed, find_listed
+from ledger.holder.search import Listed, Query, count_listed, find_listed
 from ledger.record.manifest import FileEntry
 from ledger.record.record import parse_record
 
@@ -32,6 +32,9 @@ PAGE = 50
 
 AT_ONCE = 1000
 """Lines written together: each by itself takes longer than all else that is done for it."""
+
+NOTE_SHOWN = 60
+"""Characters of a note that stands for a title."""
 
 _DAY = "%Y-%m-%d"
 _TIMES = [_DAY, "%Y-%m-%dT%H:%M:%SZ"]
@@ -96,11 +99,18 @@ def log(
 
 def _line(row: dict[str, Any]) -> str:  # Any: a JSON document
     what = " ".join(filter(None, [row["kind"], row["stage"]]))
-    title = row["title"] or row["label"] or (Path(row["path"]).name if row["path"] else "")
+    title = row["title"] or row["label"] or row["name"] or (row["note"] or "")[:NOTE_SHOWN]
     place = f"{row['notebook']}/{row['seq']}"
     start = f"{name_of(row['number']):>4}  {place:16} {row['created']}  {what:24}"
     # A name with a line break in it is still one line.
     return f"{start} {title}  {row['state']}".replace("\n", " ")
+
+
+def _name(record: Listed) -> str | None:
+    """What the carrier is called; of one that was not read its digest, if it was given no name."""
+    if record.unread is not None and "name" in (said := parse_record(record.unread).carrier):
+        return str(said["name"])
+    return Path(record.path).name if record.path else None
 
 
 def _after(until: datetime) -> datetime:
@@ -135,6 +145,8 @@ def _rows(tally: Tally, query: Query) -> list[dict[str, Any]]:  # Any: JSON docu
                 "title": record.title,
                 "label": record.label,
                 "path": record.path,
+                "name": _name(record),
+                "note": record.note,
                 "index": record.index,
                 "stamps": list(tsas),
                 "receipt": record.stamps >= wanted,

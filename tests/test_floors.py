@@ -51,7 +51,7 @@ ORDER: Mapping[str, str] = {
     ),
     "ledger/holder": (
         "ledger_setting config schema lock keys records captures prover receipts kept_ledger"
-        " tile_cache seen material wire remote search said manifests"
+        " tile_cache seen material wire remote said search manifests"
         " originals kept checks successions vault exporting segments signing anchoring excerpts"
         " by_hand readme keychain bundling snapshot backup checking"
     ),

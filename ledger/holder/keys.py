@@ -93,8 +93,15 @@ class Keys:
         self.person()
         return self._select("ORDER BY role = 'chain', rowid", ())
 
-    def find(self, reference: str) -> StoredKey:
-        """The key whose thumbprint begins so; NotFoundError, MalformedError if several do."""
+    def find(self, reference: str, least: int = 1) -> StoredKey:
+        """The key whose thumbprint begins so, in ``least`` characters or more.
+
+        NotFoundError; MalformedError if it is shorter, or several begin so.
+        """
+        if reference and len(reference) < least:
+            hint = "`tally key list` has it whole"
+            text = f"{reference!r} is {len(reference)} characters of a key, want {least} or more"
+            raise MalformedError(text, hint=hint)
         found = [key for key in self.all() if key.thumbprint.startswith(reference)]
         if not found or not reference:
             raise NotFoundError(f"no key {reference!r}", hint="`tally key list` lists them")

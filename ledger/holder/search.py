@@ -11,6 +11,7 @@ from datetime import datetime
 from sqlite_utils import Database
 
 from ledger.holder.records import KEYS
+from ledger.holder.said import DIGEST_PREFIX
 from ledger.holder.schema import asking
 from ledger.record.claims import format_time
 
@@ -21,13 +22,17 @@ FIELDS = ("title", "note", "label", "notebook", "path")
 """What is searched; columns of the table ``search``."""
 
 _COLUMNS = (
-    "number, entry, notebook, seq, created, kind, stage, title, label, path, idx, ledger, stamps"
+    "number, entry, notebook, seq, created, kind, stage, title, label, path, idx, ledger, stamps, "
+    f"note, CASE WHEN path LIKE '{DIGEST_PREFIX}%' THEN sdjwt END"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A record in a list: ``StoredRecord`` without what it says and shows."""
+    """A record in a list: ``StoredRecord`` without what it says and shows.
+
+    ``unread``: what one says of which only the digest was given, since it alone has the name.
+    """
 
     number: int
     entry: bytes
@@ -42,6 +47,8 @@ class Listed:
     index: int | None
     ledger: str | None
     stamps: int
+    note: str | None
+    unread: bytes | None
 
 
 @dataclass(frozen=True, slots=True)

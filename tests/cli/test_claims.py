@@ -166,7 +166,7 @@ WRONG: list[tuple[list[str], str]] = [
     (["--provenance", "source"], "want a name, ="),
     (["--provenance", "rumour=x"], "claim provenance is not"),
     (["--environment", "user,shoe"], "'shoe'"),
-    (["--ref", f"likes={'a' * 128}"], "a term for rel"),
+    (["--ref", f"likes={'a' * 128}"], "'likes' is no relation"),
     (["--ref", "wasDerivedFrom"], "want a name, ="),
     (["--revises", "9"], "no record 9"),
     (["--category", "gossip"], "--category"),

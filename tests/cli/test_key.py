@@ -144,7 +144,10 @@ def test_a_revoked_key_signs_no_more_and_what_it_signed_before_is_not_refuted(
     tally.json("anchor", folder)
     (person, first) = listed(tally)
     assert tally("key", "revoke", person["thumbprint"]).code == 3
-    ran = tally("key", "revoke", first["thumbprint"])
+    for short in (first["thumbprint"][0], first["thumbprint"][:7]):
+        ran = tally("key", "revoke", short)
+        assert (ran.code, "of a key, want 8 or more" in ran.err) == (2, True)
+    ran = tally("key", "revoke", first["thumbprint"][:8])
     assert ran.out == f"revoked  {first['thumbprint']} in record k2\n"
     assert tally("key", "revoke", first["thumbprint"]).code == 3
     assert tally("sync").code == 0

@@ -38,6 +38,21 @@ def test_log_is_narrowed_by_search_and_options(filled: Tally) -> None:
     assert filled("log", "--since", "yesterday").code == 2
 
 
+def test_record_without_a_title_is_listed_by_its_name_or_note(filled: Tally) -> None:
+    filled("anchor", "sha256:" + "ab" * 32, "--name", "foo.bin")
+    filled("anchor", "sha256:" + "cd" * 32)
+    filled("anchor", "--kind", "note", "--note", "told by word\n" + "x" * 99)
+    lines = filled("log").out.splitlines()
+    names = [row["name"] for row in filled.json("log")["records"]]
+    digest = "sha256:" + "cd" * 32
+    assert names == ["配方.txt", "b.txt", "c.txt", "foo.bin", digest, None]
+    shown_as = ["配方改进", "b.txt", "c.txt", "foo.bin", digest, "told by word x"]
+    for line, shown in zip(lines, shown_as, strict=True):
+        assert f"  {shown}" in line
+    assert "x" * 47 in lines[-1]
+    assert "x" * 48 not in lines[-1]
+
+
 def test_until_means_the_day_to_its_end(filled: Tally) -> None:
     day = filled.json("log")["records"][0]["created"][:10]
     last = filled.json("log")["records"][-1]["created"]
