@@ -188,6 +188,12 @@ class Verdict:
         steps = (f.step for f in self.findings if f.outcome is Outcome.UNCHECKED)
         return tuple(dict.fromkeys(steps))
 
+    @property
+    def missing_steps(self) -> tuple[str, ...]:
+        """Those of ``unchecked_steps`` that keep the verdict from being proven."""
+        required = {f.step for f in self.findings if f.required}
+        return tuple(step for step in self.unchecked_steps if step in required)
+
 
 @cache
 def words() -> dict[str, Any]:
@@ -240,8 +246,10 @@ def headline(verdict: Verdict, language: Language = "en") -> str:
         step = _named([fault.step], language)
         return str(table["refuted"][language].format(step=step, fault=say(fault, language)))
     if verdict.outcome is Outcome.UNCHECKED:
-        steps = _named(verdict.unchecked_steps, language) or "-"
-        return str(table["unchecked"][language].format(steps=steps))
+        steps = verdict.missing_steps or verdict.unchecked_steps
+        rest = _named([step for step in verdict.unchecked_steps if step not in steps], language)
+        said: str = table["unchecked"][language].format(steps=_named(steps, language) or "-")
+        return said + (table["also"][language].format(steps=rest) if rest else "")
     trust = "independent" if verdict.independent else "operator"
     assert verdict.not_after is not None  # noqa: S101 - else the outcome is not proven
     text: str = table["proven"][language].format(

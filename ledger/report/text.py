@@ -1,7 +1,6 @@
 """The verdict as a terminal shows it, and as ``--json`` gives it."""
 
 from collections import Counter
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -38,7 +37,7 @@ _ALIKE = 3
 
 def format_text(verdict: Verdict, language: Language, *, colour: bool = False) -> str:
     """One line a finding that a reader can use, how many more hold, the headline last."""
-    shown = _choose(verdict.findings)
+    shown = _choose(verdict)
     rows = [_row(finding, verdict, language, colour) for finding in shown]
     hidden = len(verdict.findings) - len(shown)
     if hidden:
@@ -48,17 +47,29 @@ def format_text(verdict: Verdict, language: Language, *, colour: bool = False) -
     return "\n".join([*rows, _paint(safe(headline(verdict, language)), f"1;{code}", colour)])
 
 
-def _choose(findings: Sequence[Finding]) -> list[Finding]:
-    """Everything that is not proven; of what is, the first few of each kind."""
+def _choose(verdict: Verdict) -> list[Finding]:
+    """Everything that is not proven; of what is, the first few of each kind, and what bounds."""
+    bounding = _bounding(verdict)
     alike: Counter[tuple[str, str]] = Counter()
     chosen = []
-    for finding in findings:
+    for finding in verdict.findings:
         kind = (finding.step, finding.code)
         alike[kind] += 1
         few = finding.step not in _DETAIL and alike[kind] <= _ALIKE
+        few = few or (finding.step == "stamp" and finding.values.get("path") in bounding)
         if finding.outcome is not Outcome.PROVEN or few:
             chosen.append(finding)
     return chosen
+
+
+def _bounding(verdict: Verdict) -> set[str]:
+    """Paths of the stamps on which the headline's time, and the first TSA's, rest."""
+    times = [time for time in (verdict.not_after, verdict.first_not_after) if time is not None]
+    return {
+        token.path
+        for token in verdict.tokens
+        if token.counted and any(time - token.gen_time == token.accuracy for time in times)
+    }
 
 
 def _row(finding: Finding, verdict: Verdict, language: Language, colour: bool) -> str:

@@ -224,7 +224,7 @@ def _check_line(text: str, line: NoteSignature, key: NoteKey) -> None:
             _check_cosignature(text, checkpoint, line, key)
     except (MalformedError, VerificationError) as error:
         raise VerificationError(
-            f"{TYPE_NAMES[key.type]} signature by {key.name} is wrong: {error}"
+            f"{TYPE_NAMES[key.type]} signature by {key.name}: {error}"
         ) from error
 
 

@@ -173,8 +173,8 @@ def test_chinese_keeps_what_the_english_names_and_says_no_more_than_a_verdict_ca
         ("time after the trusted window of A b C", "时间晚于信任清单中 A b C 的期间"),
         ("claim carrier.parts.count is not an integer", "carrier.parts.count 项不是整数"),
         (
-            "Ed25519 signature by ledger.example is wrong: Ed25519 signature has 1 bytes, want 64",
-            "ledger.example 的签名（Ed25519）有误：Ed25519 签名为 1 字节，应为 64 字节",
+            "Ed25519 signature by ledger.example: Ed25519 signature has 1 bytes, want 64",
+            "ledger.example 的签名（Ed25519）：Ed25519 签名为 1 字节，应为 64 字节",
         ),
         # What is unknown stays in full, by itself and where a row has room for it.
         (

@@ -208,5 +208,10 @@ def test_the_headline_names_the_first_fault_and_what_stayed_unchecked() -> None:
     assert headline(verdict(GOOD, UNSURE)).endswith("12:06:01 UTC   (unchecked: chain)")
     assert headline(verdict(UNSURE)) == "NOT PROVEN, could not be checked: chain"
     assert headline(verdict(BAD), "zh") == "核验不一致，环节 文件（index）：x 与索引所列不一致"
+    needed = Finding("key", Outcome.UNCHECKED, "required", required=True)
+    told = "NOT PROVEN, could not be checked: key   (also unchecked: chain)"
+    assert headline(verdict(GOOD, UNSURE, needed)) == told
+    told = "未核验完成：密钥（key）（另有未核验：链（chain））"
+    assert headline(verdict(GOOD, UNSURE, needed), "zh") == told
     two = verdict(UNSURE, Finding("key", Outcome.UNCHECKED, "required"))
     assert headline(two, "zh") == "未核验完成：链（chain）、密钥（key）"

@@ -1,9 +1,10 @@
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from ledger.proof.verdict import Language, Verdict, headline
+from ledger.proof.verdict import Finding, Language, Outcome, Verdict, headline
 from ledger.report.text import format_json, format_text
 
 
@@ -80,3 +81,19 @@ def test_a_verdict_on_nothing_is_formatted(verdict: Verdict) -> None:
 
 def _lines(verdict: Verdict, language: Language = "en") -> list[str]:
     return format_text(verdict, language).splitlines()
+
+
+def test_the_stamps_on_which_the_time_rests_are_not_folded(verdict: Verdict) -> None:
+    paths = [f"stamps/{size}/a.tsr" for size in range(1, 7)]
+    stamps = [
+        Finding("stamp", Outcome.PROVEN, "counted", {"tsa": "A", "path": path}, tsa="A")
+        for path in paths
+    ]
+    token = verdict.tokens[0]
+    assert verdict.not_after is not None
+    times = {path: verdict.not_after - timedelta(days=6 - n) for n, path in enumerate(paths)}
+    times["stamps/5/a.tsr"] = verdict.not_after - token.accuracy
+    tokens = [replace(token, path=path, gen_time=time) for path, time in times.items()]
+    many = replace(verdict, findings=tuple(stamps), tokens=tuple(tokens))
+    shown = [path for path in paths if any(path in line for line in _lines(many))]
+    assert shown == [*paths[:3], "stamps/5/a.tsr"]
