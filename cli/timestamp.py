@@ -263,7 +263,8 @@ def _commands(options: Options, digest: str | None, appraisal: Appraisal) -> tup
         return ()
     roots = [CertificateFile(file.name, file.pem) for file in options.roots]
     if options.trust is not None and path is not None:
-        roots = [_file_of(path.anchor, options.intermediates)]
+        root = _file_of(path.anchor, options.intermediates)
+        roots = [] if root is None else [root]
     if not roots:
         return ()
     return format_commands(
@@ -277,15 +278,15 @@ def _commands(options: Options, digest: str | None, appraisal: Appraisal) -> tup
     )
 
 
-def _file_of(anchor: bytes, files: Sequence[Given]) -> CertificateFile:
-    """Where a trust file's anchor is: among the files given, in the package, or unknown."""
+def _file_of(anchor: bytes, files: Sequence[Given]) -> CertificateFile | None:
+    """Where a trust file's anchor is by itself: a file given, or of the package; None: nowhere."""
     for file in files:
         if file.ders == (anchor,):
             return CertificateFile(file.name, file.pem)
     digest = hashlib.sha256(anchor).hexdigest()
     folder = Path(ledger.proof.roots.__file__).parent / "roots"
     held = sorted(folder.glob(f"*-{digest[:16]}.pem"))
-    return CertificateFile(str(held[0]) if held else f"ROOT-{digest[:16]}.pem", pem=True)
+    return CertificateFile(str(held[0]), pem=True) if held else None
 
 
 def _advise(appraisal: Appraisal) -> None:

@@ -27,7 +27,7 @@ from ledger.report.text import format_json, format_text
 @click.argument("bundle", metavar="X.zip|DIR")
 @click.argument("carriers", nargs=-1, metavar="[CARRIER]...")
 @click.option("--trust", metavar="FILE", help="Your trust file (default: public TSAs, k = 2).")
-@click.option("--at", metavar="TIME", help="Check as of this time (RFC 3339, ends in Z).")
+@click.option("--at", metavar="TIME", help="Time of the check, for the report: it decides nothing.")
 @click.option("--html", metavar="FILE", help="Write the verdict as a page, too.")
 @click.option("--force", is_flag=True, help="Overwrite the page.")
 @language_option

@@ -278,8 +278,13 @@ def _matching(table: Mapping[str, Any], name: str, pattern: re.Pattern[str]) -> 
 
 
 def _moment(table: Mapping[str, Any], name: str) -> datetime | None:
-    value: datetime | None = _get(table, name, datetime)
-    if value is not None and value.tzinfo is None:
+    value = table.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, datetime):
+        kind = type(value).__name__
+        raise MalformedError(f"{name} is {kind}, want a time: 2025-01-01T00:00:00Z without quotes")
+    if value.tzinfo is None:
         raise MalformedError(f"{name} has no time zone: end it in Z")
     return value
 

@@ -247,9 +247,16 @@ def _certificates(placed: list[tuple[str, bytes]], language: Language) -> Iterat
 
 
 def _openssl(verifiable: bool, source: Source, language: Language) -> Iterator[str]:
-    yield f"openssl {fact('openssl-yes' if verifiable else 'openssl-no', language)}"
+    yield f"openssl {fact(openssl_fact(verifiable, source), language)}"
     if verifiable:
         yield from (f"  {safe(command)}" for command in source.commands)
+
+
+def openssl_fact(verifiable: bool, source: Source) -> str:
+    """Which of the words says whether openssl can check the token, and if so with what."""
+    if not verifiable:
+        return "openssl-no"
+    return "openssl-yes" if source.commands else "openssl-more"
 
 
 def _pad(text: str, width: int) -> str:

@@ -12,7 +12,16 @@ from ledger.proof.appraise import Appraisal
 from ledger.proof.verdict import Language, Outcome, format_lower, format_upper, say_reason
 from ledger.proof.verdict import words as verdict_words
 from ledger.report.style import escaped, format_page
-from ledger.report.timestamp import Source, fact, facts, headline, label, proves, say
+from ledger.report.timestamp import (
+    Source,
+    fact,
+    facts,
+    headline,
+    label,
+    openssl_fact,
+    proves,
+    say,
+)
 from ledger.timestamp.examine import Check
 from ledger.timestamp.material import describe
 from ledger.timestamp.token import openssl_verifiable
@@ -126,7 +135,7 @@ class _Page:
         if token is None:
             return ""
         verifiable = openssl_verifiable(token)
-        said = self.word("openssl-yes" if verifiable else "openssl-no")
+        said = self.word(openssl_fact(verifiable, self.source))
         lines = self.source.commands if verifiable else ()
         code = "<br>".join(f"<code>{escaped(line)}</code>" for line in lines)
         return f"<h2>{self.word('by-hand')}</h2>\n<p>openssl {said}</p>\n<p>{code}</p>\n"

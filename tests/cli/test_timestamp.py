@@ -287,6 +287,19 @@ def test_without_data_a_token_cannot_be_judged_by_itself(bare: Tally, case: Case
     assert "hint: --data FILE or --digest HEX" in ran.err
 
 
+def test_openssl_lines_that_cannot_be_given_are_not_announced(bare: Tally, case: Case) -> None:
+    more = "openssl can check this token; for the lines give --data or --digest, and the root"
+    assert more in bare("timestamp", "verify", "token.tsr", *ROOT, "--html", "page.html").out
+    assert more in (bare.work / "page.html").read_text("utf-8")
+    trust_file(case, case.root.der)
+    # The root is there, but in no file by itself that openssl could be told to believe.
+    words = ["timestamp", "verify", "token.tsr", "--data", "message", "--trust", "trust.toml"]
+    ran = bare(*words, "--intermediate", "both.pem")
+    assert (ran.code, more in ran.out, "ROOT-" in ran.out) == (0, True, False)
+    ran = bare(*words, "--intermediate", "root.der", "--intermediate", "middle.der")
+    assert (ran.code, more in ran.out, "-CAfile root.der.pem" in ran.out) == (0, False, True)
+
+
 def test_without_root_nothing_is_trusted(bare: Tally, case: Case) -> None:
     ran = verify(bare, "token.tsr")
     assert ran.code == 3

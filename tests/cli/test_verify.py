@@ -59,3 +59,15 @@ def test_a_folder_with_the_file_elsewhere_has_none_at_a_path_disclosed(
     said = reading("verify", "y.zip", copied, "--trust", trust)
     assert said.code == 2
     assert "copy has no file at a path that this bundle discloses" in said.err
+
+
+def test_the_time_of_the_check_is_reported_and_decides_nothing(reading: Tally, trust: Path) -> None:
+    words = ["verify", "y.zip", "--trust", trust]
+    early = reading.json(*words, "--at", "2020-01-01T00:00:00Z")
+    assert (early["checked_at"], early["clock"]) == ("2020-01-01T00:00:00Z", "given by --at")
+    changed = {"checked_at", "clock"}
+    usual = reading.json(*words)
+    assert [early[key] for key in early.keys() - changed] == [
+        usual[key] for key in early.keys() - changed
+    ]
+    assert "it decides nothing" in " ".join(reading("verify", "--help").out.split())

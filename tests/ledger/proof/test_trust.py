@@ -137,8 +137,14 @@ def test_a_tsa_without_limits_has_none_and_is_not_a_development_one() -> None:
         (f"{TSA}accuracy_default = true", "accuracy_default is bool, want int"),
         (f"{TSA}accuracy_default = 0.5", "accuracy_default is float, want int"),
         (f"{TSA}valid_to = 2030-01-01T00:00:00", "no time zone"),
-        (f"{TSA}valid_to = 2030-01-01", "valid_to is date, want datetime"),
-        (f"{TSA}valid_to = '2030-01-01T00:00:00Z'", "valid_to is str, want datetime"),
+        (
+            f"{TSA}valid_to = 2030-01-01",
+            "valid_to is date, want a time: 2025-01-01T",
+        ),
+        (
+            f"{TSA}valid_to = '2030-01-01T00:00:00Z'",
+            "is str, want a time: 2025-01-01T00:00:00Z without",
+        ),
         (
             f"{TSA}valid_from = 2030-01-01T00:00:00Z\nvalid_to = 2029-01-01T00:00:00Z",
             "valid_to is before valid_from",
