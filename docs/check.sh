@@ -21,10 +21,10 @@ root() { # INDEX SIZE: from the leaf's bytes in $w/leaf up the base64 hashes in 
 seconds() { y=$4 m=$(($(expr JanFebMarAprMayJunJulAugSepOctNovDec : ".*$1") / 3)); set -- "$2" $(echo "${3%.*}" | tr : ' ') # Nov 22 18:03:35.7 2026 GMT: as seconds of Unix
   [ "$m" -gt 2 ] || { y=$((y - 1)); m=$((m + 12)); }; d=$((365 * y + y / 4 - y / 100 + y / 400 + (153 * m - 457) / 5)); echo $(((d + $1 - 719469) * 86400 + ${2#0} * 3600 + ${3#0} * 60 + ${4#0})); }
 said() { openssl ts -reply -in "$@" -text > "$w/ts" 2> "$w/out" || :; at=$(sed -n 's/^Time stamp: //p' "$w/ts"); } # what a stamp says
-holds() { openssl ts -verify -CAfile "$roots" -untrusted "$w/pem" -attime "$(seconds ${at:-Jan 1 0:0:0 1970})" -in "$@" > "$w/out" 2>&1; }
+holds() { openssl ts -verify -CAfile "$roots" -untrusted "$w/pem" -attime "$(seconds ${at:-Jan 1 00:00:00 1970})" -in "$@" > "$w/out" 2>&1; }
 while IFS= read -r line; do f=${line#*  }; same "$(sha "$f" | hex)" "${line%%  *}" "$f: as SHA256SUMS says"; case $f in carriers/*|excerpts/*) set -- "$@" "$f";; esac; done < SHA256SUMS
 { cut -d ' ' -f 3- SHA256SUMS; echo SHA256SUMS; } | LC_ALL=C sort > "$w/listed"; find . ! -type d | cut -c 3- | LC_ALL=C sort | LC_ALL=C comm -13 "$w/listed" - | while IFS= read -r f
-  do case $f in */*) no "$f: not in SHA256SUMS";; *) echo "??   $f: not in SHA256SUMS, so no part of the bundle";; esac; done
+  do case ${f##*/}/$f in .*|"$f/$f") echo "??   $f: not in SHA256SUMS, so no part of the bundle";; *) no "$f: not in SHA256SUMS";; esac; done
 cat material/*.pem > "$w/pem"; cut -d+ -f3- material/ledger.vkey | while read -r k; do echo "$k" | b64 | tail -c +2; done > "$w/keys"
 for c in checkpoints/*; do [ "$c" = "${c%.cosignatures}" ] || continue; head -n 3 "$c" > "$w/text"; name=$(head -n 1 "$c") seen=0; sed -n '5s/.* //p' "$c" | b64 | tail -c +5 > "$w/sig"; head -c 32 "$w/keys" > "$w/raw"
   signed Ed25519 && ok "$c: signed by the first key in material/ledger.vkey" || no "$c: signature"

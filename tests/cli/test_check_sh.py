@@ -138,10 +138,12 @@ def test_a_carrier_under_another_record_is_seen(opened: Path) -> None:
 def test_a_file_that_the_list_does_not_name_is_seen(opened: Path) -> None:
     """In a folder of the bundle it is wrong, whatever its name; beside them it is no part of it."""
     (opened / "J").touch()
+    (opened / "carriers" / ".DS_Store").touch()
     roots = opened.parent / "roots.pem"
     beside = check(opened, roots)
     assert beside.returncode == 0
     assert "??   J: not in SHA256SUMS" in beside.stdout
+    assert "??   carriers/.DS_Store: not in SHA256SUMS" in beside.stdout
     inside = min(opened.glob("carriers/*/sub/*")).relative_to(opened)
     broken = opened / f"{inside.parent}/x\n./{inside.parent}"
     broken.mkdir(parents=True)
@@ -219,6 +221,7 @@ def test_a_forgery_is_seen_where_it_was_made(opened: Path, name: str) -> None:
     lines = [line for line in again.stdout.splitlines() if line[:2] in {"NO", "??"}]
     assert any(word in line for line in lines), again.stdout
     assert again.returncode == (0 if name == "a stamp" else 1)
+    assert not again.stderr
 
 
 def test_it_is_plain_posix_shell() -> None:
